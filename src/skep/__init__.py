@@ -1,0 +1,1 @@
+"""skep: a home for BPF programs that needs neither root nor a kernel."""

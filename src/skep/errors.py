@@ -1,0 +1,108 @@
+"""The errors that skep raises: one small family under :class:`SkepError`.
+
+Every error is one sentence for a person and carries the facts it speaks of as fields, so that a
+program can use them too. Input of any kind, however damaged, ends in one of these and in nothing else.
+"""
+
+from __future__ import annotations
+
+
+class SkepError(Exception):
+    """Something that skep was asked to do cannot be done; ``str()`` of it is one clear sentence.
+
+    ``problem`` says what is wrong and, where there is one, the next step. The other fields are where:
+    ``file`` (as the user named it), ``section`` (of an ELF file), ``offset`` (bytes from the start of the
+    section, or of the file where there is no section), ``instruction`` (index in 8-byte slots),
+    ``source`` (``file.c:line``). A field that does not apply is None.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        file: str | None = None,
+        section: str | None = None,
+        offset: int | None = None,
+        instruction: int | None = None,
+        source: str | None = None,
+    ) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.file = file
+        self.section = section
+        self.offset = offset
+        self.instruction = instruction
+        self.source = source
+
+    def __str__(self) -> str:
+        place = []
+        if self.section is not None:
+            place.append(f"section {self.section}")
+        if self.offset is not None:
+            place.append(f"offset {self.offset:#x}")
+        if self.instruction is not None:
+            place.append(f"instruction {self.instruction}")
+        if self.source is not None:
+            place.append(self.source)
+        parts = [part for part in (self.file, ", ".join(place), self.problem) if part]
+        return ": ".join(parts)
+
+
+class EncodingError(SkepError):
+    """Bytes that are no instruction, or an instruction that has no bytes (RFC 9669)."""
+
+
+class AssemblyError(SkepError):
+    """Assembly text that cannot be read; ``line`` and ``column`` count from 1."""
+
+    def __init__(self, problem: str, *, line: int, column: int = 1, file: str | None = None) -> None:
+        super().__init__(problem, file=file, source=f"line {line}, column {column}")
+        self.line = line
+        self.column = column
+
+
+class BtfError(SkepError):
+    """BTF or BTF.ext data that is damaged or says something impossible."""
+
+
+class ObjectError(SkepError):
+    """An ELF object that is damaged, is not BPF, or uses what skep does not know."""
+
+
+class LanguageError(SkepError):
+    """A function outside the subset of Python that ``skep.lang`` compiles."""
+
+
+class MapError(SkepError):
+    """A map that cannot be made, or an operation that it refuses."""
+
+
+class CaptureError(SkepError):
+    """A packet capture that cannot be read or written."""
+
+
+class LoadError(SkepError):
+    """A program that cannot be made ready to run on an engine."""
+
+
+class UnsupportedError(SkepError):
+    """Valid input that uses something skep has no implementation for; the message names it."""
+
+
+class Fault(SkepError):
+    """A running program did what it must not: a stray access, a bad call, too many instructions."""
+
+
+class KernelError(SkepError):
+    """The running kernel refused a request, or this process may not ask; ``errno`` says which."""
+
+    def __init__(
+        self, problem: str, *, errno: int | None = None, log: str = "", file: str | None = None
+    ) -> None:
+        super().__init__(problem, file=file)
+        self.errno = errno
+        self.log = log
+
+
+class RequestError(SkepError):
+    """What the caller asked for does not exist or does not fit: a name, an option, a value."""

@@ -1,0 +1,33 @@
+"""Object files as data: what clang built, read into a `Spec` without a kernel."""
+
+from skep.objects.kinds import AttachType, MapType, ProgramType
+from skep.objects.spec import (
+    FunctionReference,
+    FunctionSpec,
+    GlobalVariable,
+    KfuncReference,
+    KsymReference,
+    MapReference,
+    MapSpec,
+    ProgramSpec,
+    Reference,
+    SourceLine,
+    Spec,
+)
+
+__all__ = [
+    "AttachType",
+    "FunctionReference",
+    "FunctionSpec",
+    "GlobalVariable",
+    "KfuncReference",
+    "KsymReference",
+    "MapReference",
+    "MapSpec",
+    "MapType",
+    "ProgramSpec",
+    "ProgramType",
+    "Reference",
+    "SourceLine",
+    "Spec",
+]
