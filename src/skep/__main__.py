@@ -1,0 +1,5 @@
+"""``python -m skep``: the same as the ``skep`` command."""
+
+from skep.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""CPUs as threads, runs of one packet or a million, captures."""
