@@ -6,6 +6,11 @@ program can use them too. Input of any kind, however damaged, ends in one of the
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from skep.memory.region import Region
+
 
 class SkepError(Exception):
     """Something that skep was asked to do cannot be done; ``str()`` of it is one clear sentence.
@@ -74,7 +79,11 @@ class LanguageError(SkepError):
 
 
 class MapError(SkepError):
-    """A map that cannot be made, or an operation that it refuses."""
+    """A map that cannot be made, or an operation that it refuses; ``errno`` is the kernel's number for the reason."""
+
+    def __init__(self, problem: str, *, errno: int | None = None) -> None:
+        super().__init__(problem)
+        self.errno = errno
 
 
 class CaptureError(SkepError):
@@ -90,15 +99,44 @@ class UnsupportedError(SkepError):
 
 
 class Fault(SkepError):
-    """A running program did what it must not: a stray access, a bad call, too many instructions."""
+    """A running program did what it must not: a stray access, a bad call, too many instructions.
+
+    ``text`` is the instruction as assembly, ``registers`` r0 to r10 as they were before it (None: never written),
+    ``address`` what it tried to reach and ``region`` the region of memory nearest to that, where they apply.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        text: str = "",
+        registers: tuple[int | None, ...] = (),
+        address: int | None = None,
+        region: Region | None = None,
+        file: str | None = None,
+        section: str | None = None,
+        instruction: int | None = None,
+        source: str | None = None,
+    ) -> None:
+        super().__init__(problem, file=file, section=section, instruction=instruction, source=source)
+        self.text = text
+        self.registers = registers
+        self.address = address
+        self.region = region
+
+    def dump(self) -> str:
+        """The registers as lines for a person, three to a line; empty where they are not known."""
+        cells = [
+            f"r{number:<2} = {'never written' if value is None else f'{value:#018x}'}".ljust(26)
+            for number, value in enumerate(self.registers)
+        ]
+        return "\n".join("".join(cells[start : start + 3]).rstrip() for start in range(0, len(cells), 3))
 
 
 class KernelError(SkepError):
     """The running kernel refused a request, or this process may not ask; ``errno`` says which."""
 
-    def __init__(
-        self, problem: str, *, errno: int | None = None, log: str = "", file: str | None = None
-    ) -> None:
+    def __init__(self, problem: str, *, errno: int | None = None, log: str = "", file: str | None = None) -> None:
         super().__init__(problem, file=file)
         self.errno = errno
         self.log = log
