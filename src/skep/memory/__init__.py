@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+from skep.memory.cpu import MAX_TAIL_CALLS, ClockMode, Cpu, CpuBlock
 from skep.memory.region import AddressSpace, Region, RegionKind, allocate_zeroed
 
-__all__ = ["AddressSpace", "Region", "RegionKind", "allocate_zeroed"]
+__all__ = [
+    "MAX_TAIL_CALLS",
+    "AddressSpace",
+    "ClockMode",
+    "Cpu",
+    "CpuBlock",
+    "Region",
+    "RegionKind",
+    "allocate_zeroed",
+]

@@ -1,0 +1,1 @@
+"""Maps: the memory that programs share with each other and with people."""
