@@ -1,0 +1,22 @@
+"""The running kernel, through bpf(2) alone: load a program, test-run it, look at its maps. Nothing is attached."""
+
+from skep.engines.kernel.engine import Kernel, LoadedProgram
+from skep.engines.kernel.information import BtfInformation, MapInformation, ProgramInformation, loaded_ids
+from skep.engines.kernel.maps import KernelMap
+from skep.engines.kernel.programs import KernelProgram, RunResult
+from skep.engines.kernel.rights import missing_right
+from skep.engines.kernel.types import KernelBtf
+
+__all__ = [
+    "BtfInformation",
+    "Kernel",
+    "KernelBtf",
+    "KernelMap",
+    "KernelProgram",
+    "LoadedProgram",
+    "MapInformation",
+    "ProgramInformation",
+    "RunResult",
+    "loaded_ids",
+    "missing_right",
+]
