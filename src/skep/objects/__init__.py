@@ -1,6 +1,7 @@
 """Object files as data: what clang built, read into a `Spec` without a kernel."""
 
 from skep.objects.kinds import AttachType, MapType, ProgramType
+from skep.objects.reader import open, read
 from skep.objects.spec import (
     FunctionReference,
     FunctionSpec,
@@ -30,4 +31,6 @@ __all__ = [
     "Reference",
     "SourceLine",
     "Spec",
+    "open",
+    "read",
 ]

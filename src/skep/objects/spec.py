@@ -111,7 +111,8 @@ class ProgramSpec:
 
     ``functions`` starts with the program itself at slot 0. ``references``, ``lines`` and ``core_relocations`` are
     keyed by slot; ``lines`` has an entry only where a new source line starts. ``maps`` holds every map that the
-    program names, by name. ``type`` is None where the section name says nothing that is known.
+    program names, by name, and those that they hold from the start. ``type`` is None where the section name says
+    nothing that is known. ``autoload`` is False where it starts with ``?``: to be loaded only if asked for by name.
     """
 
     name: str
@@ -131,6 +132,7 @@ class ProgramSpec:
     kernel_version: int = 0
     file: str | None = None
     btf: Btf | None = field(default=None, repr=False, compare=False)
+    autoload: bool = True
 
     def line_of(self, slot: int) -> SourceLine | None:
         """The source line that the instruction at ``slot`` belongs to, or None without line information."""

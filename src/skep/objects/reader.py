@@ -1,0 +1,242 @@
+"""An object file to a `Spec`: the order in which its parts are read, and how they come together.
+
+Nothing here touches a kernel. Whatever is wrong with the file ends in an `ObjectError` (or the `BtfError` of its
+types) that names the file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from skep.btf import Btf, BtfExt
+from skep.errors import ObjectError, SkepError
+from skep.objects.code import Call, Code, Function, Linker, read_code, resolve_local_calls, unique_name
+from skep.objects.datamaps import DataMaps, read_data_maps
+from skep.objects.elf import ElfFile, Section, Symbol
+from skep.objects.externs import Externs, read_externs
+from skep.objects.kinds import MapType
+from skep.objects.legacymaps import read_legacy_maps
+from skep.objects.mapdefs import MapDefinitions, read_btf_maps
+from skep.objects.relocate import DataPlace, Places, relocate
+from skep.objects.sections import SLEEPABLE, read_section_name
+from skep.objects.spec import MapReference, MapSpec, ProgramSpec, Spec
+from skep.objects.structops import read_struct_ops
+
+#: Bytes of the largest file that is read; the largest BPF objects known have a few million.
+MAX_FILE_SIZE = 1 << 28
+#: Globals in the address space of an arena, as clang places them.
+_ARENA_SECTION = ".addr_space.1"
+
+
+def open(path: str | os.PathLike[str]) -> Spec:
+    """Read the object file at ``path``. Raises `ObjectError` or `BtfError`, which name the file."""
+    name = os.fspath(path)
+    try:
+        with Path(name).open("rb") as stream:
+            data = stream.read(MAX_FILE_SIZE + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ObjectError(f"the file cannot be read: {reason}", file=name) from None
+    return read(data, name)
+
+
+def read(data: bytes, file: str = "<bytes>") -> Spec:
+    """Read an object from its bytes; ``file`` is what errors call it."""
+    try:
+        if len(data) > MAX_FILE_SIZE:
+            raise ObjectError(f"the file has over {MAX_FILE_SIZE} bytes; no BPF object is that large")
+        return _read(ElfFile(data), file)
+    except SkepError as error:
+        error.file = file
+        raise
+
+
+def _read(elf: ElfFile, file: str) -> Spec:
+    btf, ext = _read_types(elf)
+    codes = _read_codes(elf, ext)
+
+    def name_function(section: int, byte: int) -> str | None:
+        function = codes[section].functions.get(byte // 8) if section in codes else None
+        return function.name if function else None
+
+    definitions = MapDefinitions()
+    read_btf_maps(elf, btf, definitions, name_function)
+    read_legacy_maps(elf, btf, definitions)
+    read_struct_ops(elf, btf, definitions, name_function)
+    data, externs = read_data_maps(elf, btf), read_externs(btf)
+    places = _places(elf, codes, definitions, data, externs)
+    for code in codes.values():
+        relocate(elf, code, places)
+        resolve_local_calls(code)
+    maps = {**definitions.maps, **{spec.name: spec for spec in data.maps.values()}}
+    if externs.map is not None:
+        maps[externs.map.name] = externs.map
+    license, version = _license(elf), _version(elf)
+    linker, taken = Linker(codes), set[str]()
+    programs = {}
+    for function in _programs(codes):
+        name = unique_name(function.name, taken)
+        programs[name] = _program(name, function, linker, maps, license, version, file, btf)
+    return Spec(
+        file=file,
+        programs=MappingProxyType(programs),
+        maps=MappingProxyType(maps),
+        variables=MappingProxyType({**data.variables, **{item.name: item for item in externs.globals}}),
+        license=license,
+        kernel_version=version,
+        byte_order=elf.byte_order,
+        btf=btf,
+    )
+
+
+def _read_types(elf: ElfFile) -> tuple[Btf | None, BtfExt]:
+    """BTF and BTF.ext, with what the compiler leaves to the loader filled in: where variables lie, section sizes."""
+    section = elf.by_name.get(".BTF")
+    if section is None or not section.data:
+        return None, BtfExt()
+    data = bytearray(section.data)
+    for relocation in elf.relocations(section):
+        at = relocation.offset
+        if at + 4 > len(data):
+            raise ObjectError("a relocation lies outside the section", section=section.name, offset=at)
+        stored = int.from_bytes(data[at : at + 4], elf.byte_order)
+        value = (stored + relocation.symbol.value + relocation.addend) & 0xFFFFFFFF
+        data[at : at + 4] = value.to_bytes(4, elf.byte_order)
+    btf = Btf.parse(bytes(data))
+    sizes = {item.name: item.size for item in elf.sections if item.size < 1 << 32}
+    btf = btf.with_section_sizes(sizes)
+    ext = elf.by_name.get(".BTF.ext")
+    return btf, BtfExt.parse(ext.data, btf) if ext is not None and ext.data else BtfExt()
+
+
+def _read_codes(elf: ElfFile, ext: BtfExt) -> dict[int, Code]:
+    """The sections with instructions, by section index. Hand-written assembly may have symbols without a type."""
+    sections = [section for section in elf.sections if section.is_code and section.size]
+    typed: dict[int, list[Symbol]] = {section.index: [] for section in sections}
+    untyped: dict[int, list[Symbol]] = {section.index: [] for section in sections}
+    for symbol in elf.symbols:
+        if symbol.section not in typed:
+            continue
+        if symbol.kind == "function":
+            typed[symbol.section].append(symbol)
+        elif symbol.kind == "none" and not symbol.is_local:
+            untyped[symbol.section].append(symbol)
+    return {
+        section.index: read_code(elf, section, typed[section.index] or untyped[section.index], ext)
+        for section in sections
+    }
+
+
+def _places(
+    elf: ElfFile, codes: Mapping[int, Code], definitions: MapDefinitions, data: DataMaps, externs: Externs
+) -> Places:
+    places = {index: DataPlace(spec.name, spec.value_size) for index, spec in data.maps.items()}
+    arena = next((spec.name for spec in definitions.maps.values() if spec.type is MapType.ARENA), None)
+    if (section := elf.by_name.get(_ARENA_SECTION)) is not None:
+        if arena is None:
+            raise ObjectError(
+                "globals of an arena need a map of that type, but none is defined", section=section.name
+            )
+        places[section.index] = DataPlace(arena, section.size)
+    return Places(
+        maps=definitions.places,
+        map_sections=frozenset(definitions.sections),
+        data=places,
+        codes=codes,
+        externs=externs,
+    )
+
+
+def _is_subprogram_section(section: Section) -> bool:
+    return section.name == ".text" or section.name.startswith(".text.")
+
+
+def _programs(codes: Mapping[int, Code]) -> list[Function]:
+    """The functions that are programs: those outside ``.text``, or without any, the functions in ``.text``.
+
+    A static function is a program only where nothing in the object refers to it.
+    """
+    referred = {
+        reference.function
+        for code in codes.values()
+        for reference in code.references.values()
+        if isinstance(reference, Call)
+    }
+
+    def choose(candidates: Iterable[Code]) -> list[Function]:
+        return [
+            function
+            for code in candidates
+            for function in code.functions.values()
+            if not function.is_local or function not in referred
+        ]
+
+    return choose(code for code in codes.values() if not _is_subprogram_section(code.section)) or choose(
+        codes.values()
+    )
+
+
+def _program(
+    name: str,
+    function: Function,
+    linker: Linker,
+    maps: Mapping[str, MapSpec],
+    license: str,
+    version: int,
+    file: str,
+    btf: Btf | None,
+) -> ProgramSpec:
+    linked = linker.link(function)
+    says = read_section_name(function.section.name)
+    meaning = says.meaning
+    named = [item.map for item in linked.references.values() if isinstance(item, MapReference)]
+    return ProgramSpec(
+        name=name,
+        section=function.section.name,
+        type=meaning.type if meaning else None,
+        instructions=linked.instructions,
+        attach_type=meaning.attach_type if meaning else None,
+        attach_target=says.target,
+        sleepable=bool(meaning and meaning.flags & SLEEPABLE),
+        flags=meaning.flags if meaning else 0,
+        functions=linked.functions,
+        references=linked.references,
+        lines=linked.lines,
+        core_relocations=linked.core_relocations,
+        maps=MappingProxyType(_with_members(named, maps)),
+        license=license,
+        kernel_version=version,
+        file=file,
+        btf=btf,
+        autoload=says.autoload,
+    )
+
+
+def _with_members(names: Iterable[str], maps: Mapping[str, MapSpec]) -> dict[str, MapSpec]:
+    """The maps of those names, and the maps that they hold from the start."""
+    found: dict[str, MapSpec] = {}
+    pending = list(names)[::-1]
+    while pending:
+        name = pending.pop()
+        if name not in found and name in maps:
+            found[name] = maps[name]
+            pending += maps[name].slots.values()
+    return found
+
+
+def _license(elf: ElfFile) -> str:
+    section = elf.by_name.get("license")
+    return section.data.partition(b"\0")[0].decode(errors="replace") if section and section.data else ""
+
+
+def _version(elf: ElfFile) -> int:
+    """The kernel version of the section ``version``, which old kernels checked for kprobes."""
+    section = elf.by_name.get("version")
+    if section is None or section.data is None:
+        return 0
+    if len(section.data) != 4:
+        raise ObjectError(f"a version of {len(section.data)} bytes is impossible, it has 4", section=section.name)
+    return int.from_bytes(section.data, elf.byte_order)
