@@ -162,4 +162,4 @@ def test_raw_is_no_type_of_the_kernel() -> None:
 
 def test_the_last_word_passes_over_statistics_and_source() -> None:
     assert last_word("0: (95) exit\nR0 !read_ok\n; int x\nprocessed 1 insns (limit 1)\n\n") == "R0 !read_ok"
-    assert last_word("") == "it gave no reason"
+    assert last_word("processed 1 insns") == ""

@@ -152,7 +152,7 @@ class _Build:
                 resolver.instructions(spec),
                 name=spec.name,
                 license=spec.license,
-                expected_attach_type=spec.attach_type or 0,
+                expected_attach_type=spec.attach_type,
                 flags=spec.flags | (SLEEPABLE if spec.sleepable else 0),
                 log_level=self.log_level,
                 kernel_version=spec.kernel_version,

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from skep.engines.kernel.attributes import Command, ObjectId, ObjectPath
-from skep.engines.kernel.rights import Kind
+from skep.engines.kernel.rights import Kind, Reach
 from skep.engines.kernel.syscall import request
 from skep.errors import RequestError
 
@@ -71,4 +71,4 @@ def open_pinned(path: str, noun: str, kind: Kind = None) -> int:
 
 def open_by_id(command: Command, identity: int, noun: str) -> int:
     """The descriptor of the object with that id; ``command`` is the …_GET_FD_BY_ID of its kind."""
-    return request(command, ObjectId(id=identity), f"opening the {noun} with id {identity}")
+    return request(command, ObjectId(id=identity), f"opening the {noun} with id {identity}", Reach.OTHERS)

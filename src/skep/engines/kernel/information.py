@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from skep.engines.kernel.attributes import BtfInfo, Command, LinkInfo, MapInfo, ObjectId, ObjectInfo, ProgramInfo
+from skep.engines.kernel.rights import Reach
 from skep.engines.kernel.syscall import attempt, refusal, request
 from skep.objects.kinds import MapType
 from skep.objects.spec import MapSpec
@@ -94,7 +95,7 @@ def loaded_ids(noun: str) -> Iterator[int]:
         if number == errno.ENOENT:
             return
         if number:
-            raise refusal(number, f"listing every {noun} of the kernel")
+            raise refusal(number, f"listing every {noun} of the kernel", Reach.OTHERS)
         attribute.id = attribute.next_id
         yield attribute.next_id
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import errno
 import os
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ctypes import addressof, create_string_buffer
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Self
 
 from skep.engines.kernel import handle
@@ -25,7 +26,7 @@ from skep.engines.kernel.types import KernelBtf
 from skep.errors import KernelError, RequestError
 from skep.isa.codec import encode
 from skep.isa.instruction import Instructions
-from skep.objects.kinds import ProgramType
+from skep.objects.kinds import AttachType, ProgramType
 
 #: Load flags (``BPF_F_…``) that matter to people who test.
 STRICT_ALIGNMENT = 1 << 0
@@ -46,6 +47,17 @@ _LARGEST_LOG = (1 << 30) - 1
 
 #: A program may lengthen its packet; what comes back has at most this much more than what went in.
 _GROWTH = 1 << 16
+
+
+#: The attach type to load with where nobody says one, for types that the kernel does not take without.
+ATTACH_TYPES: Mapping[ProgramType, AttachType] = MappingProxyType(
+    {
+        ProgramType.CGROUP_SOCK_ADDR: AttachType.CGROUP_INET4_CONNECT,
+        ProgramType.CGROUP_SOCKOPT: AttachType.CGROUP_GETSOCKOPT,
+        ProgramType.SK_LOOKUP: AttachType.SK_LOOKUP,
+        ProgramType.NETFILTER: AttachType.NETFILTER,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +103,7 @@ class KernelProgram(Handle):
         *,
         name: str = "",
         license: str = "GPL",
-        expected_attach_type: int = 0,
+        expected_attach_type: int | None = None,
         flags: int = 0,
         log_level: int = 0,
         kernel_version: int = 0,
@@ -124,7 +136,9 @@ class KernelProgram(Handle):
             prog_flags=flags | (SLEEPABLE if type == ProgramType.SYSCALL else 0),
             prog_name=object_name(name),
             prog_ifindex=interface,
-            expected_attach_type=expected_attach_type,
+            expected_attach_type=(
+                ATTACH_TYPES.get(type, 0) if expected_attach_type is None else expected_attach_type
+            ),
             attach_btf_id=attach_btf_id,
             attach_prog_fd=attach_to.fileno() if attach_to is not None else 0,
         )
@@ -144,7 +158,7 @@ class KernelProgram(Handle):
             descriptors = array("i", fd_array)
             attribute.fd_array = descriptors.buffer_info()[0]
             attribute.fd_array_cnt = fd_array_count
-        subject = f"program {name!r} ({type.label})" if name else f"a {type.label} program"
+        subject = f"program {name!r} ({type.label})" if name else f"a program of type {type.label}"
         if log_level == 0:
             # Writing the log takes most of the verifier's time: ask for one only when there is something to say.
             fd, number = attempt(Command.PROG_LOAD, attribute)
@@ -153,9 +167,10 @@ class KernelProgram(Handle):
         fd, number, log = _load_with_log(attribute, log_level or 1)
         if not number:
             return cls(fd, type, name, log)
-        if not log:
-            raise refusal(number, f"loading {subject}", type)
-        raise KernelError(f"the kernel's verifier refused {subject}: {last_word(log)}", errno=number, log=log)
+        word = last_word(log)
+        if not word:
+            raise refusal(number, f"loading {subject}", type, log)
+        raise KernelError(f"the kernel's verifier refused {subject}: {word}", errno=number, log=log)
 
     @classmethod
     def open_id(cls, identity: int) -> Self:
@@ -294,9 +309,9 @@ def _load_with_log(attribute: ProgramLoad, level: int) -> tuple[int, int, str]:
 
 
 def last_word(log: str) -> str:
-    """The line of a verifier's log that says why: the last one that is neither statistics nor state."""
+    """The line of a verifier's log that says why: the last one that is neither statistics nor state, "" if none."""
     for line in reversed(log.splitlines()):
         text = line.strip()
         if text and not text.startswith(("processed ", "verification time", "stack depth", "mark_precise:", ";")):
             return text
-    return "it gave no reason"
+    return ""

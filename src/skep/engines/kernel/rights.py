@@ -8,6 +8,7 @@ measured by loading one of each type with the capabilities taken away one by one
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 
 from skep.objects.kinds import MapType, ProgramType
@@ -68,8 +69,16 @@ NETWORK_MAPS = frozenset(
     }
 )
 
+
+class Reach(Enum):
+    """Requests that reach further than one program or map."""
+
+    #: Looking at objects that other processes made.
+    OTHERS = "looking at what others have loaded"
+
+
 #: What a request is about, which decides the rights that it needs.
-Kind = ProgramType | MapType | None
+Kind = ProgramType | MapType | Reach | None
 
 
 def capabilities() -> int | None:
@@ -104,6 +113,8 @@ def missing_right(kind: Kind = None) -> str | None:
             "the capabilities of this process are those of a user namespace (a rootless container, say), "
             "which bpf(2) does not honour; run it on the host as root"
         )
+    if isinstance(kind, Reach):
+        return f"this process lacks CAP_SYS_ADMIN, which {kind.value} needs" if lacks(CAP_SYS_ADMIN) else None
     for capability, name in _needed(kind):
         if kind is not None and lacks(capability, CAP_SYS_ADMIN):
             noun = "programs" if isinstance(kind, ProgramType) else "maps"
@@ -114,7 +125,7 @@ def missing_right(kind: Kind = None) -> str | None:
     return None
 
 
-def _needed(kind: Kind) -> list[tuple[int, str]]:
+def _needed(kind: ProgramType | MapType | None) -> list[tuple[int, str]]:
     """The capabilities that ``kind`` needs beside CAP_BPF: numbers and names."""
     if isinstance(kind, ProgramType):
         network, tracing = kind in NETWORK, kind in TRACING

@@ -51,7 +51,7 @@ _ATTEMPTS = 5
 
 
 @cache
-def _function() -> Callable[[int, ctypes.Structure], int]:
+def bpf_function() -> Callable[[int, ctypes.Structure], int]:
     """The function that makes the call, found once; raises where there is no bpf(2) at all."""
     if not sys.platform.startswith("linux"):
         raise KernelError(
@@ -78,7 +78,7 @@ def _function() -> Callable[[int, ctypes.Structure], int]:
 
 def attempt(command: Command, attribute: ctypes.Structure) -> tuple[int, int]:
     """Make the call; returns its result and 0, or -1 and the error number. ``attribute`` is written by the kernel."""
-    bpf = _function()
+    bpf = bpf_function()
     for _ in range(_ATTEMPTS):
         result = bpf(command, attribute)
         if result >= 0:
