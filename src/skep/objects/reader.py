@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from dataclasses import replace
 from types import MappingProxyType
 
 from skep.btf import Btf, BtfExt
@@ -76,13 +77,15 @@ def _read(elf: ElfFile, file: str) -> Spec:
         maps[externs.map.name] = externs.map
     license, version = _license(elf), _version(elf)
     linker, taken = Linker(codes), set[str]()
-    programs = {}
+    programs: dict[str, ProgramSpec] = {}
+    siblings = MappingProxyType(programs)
     for function in _programs(codes):
         name = unique_name(function.name, taken)
-        programs[name] = _program(name, function, linker, maps, license, version, file, btf)
+        program = _program(name, function, linker, maps, license, version, file, btf)
+        programs[name] = replace(program, siblings=siblings)
     return Spec(
         file=file,
-        programs=MappingProxyType(programs),
+        programs=siblings,
         maps=MappingProxyType(maps),
         variables=MappingProxyType({**data.variables, **{item.name: item for item in externs.globals}}),
         license=license,
