@@ -113,6 +113,7 @@ class ProgramSpec:
     keyed by slot; ``lines`` has an entry only where a new source line starts. ``maps`` holds every map that the
     program names, by name, and those that they hold from the start. ``type`` is None where the section name says
     nothing that is known. ``autoload`` is False where it starts with ``?``: to be loaded only if asked for by name.
+    ``siblings`` are all programs of the object, this one included: the members of program arrays are among them.
     """
 
     name: str
@@ -133,6 +134,9 @@ class ProgramSpec:
     file: str | None = None
     btf: Btf | None = field(default=None, repr=False, compare=False)
     autoload: bool = True
+    siblings: Mapping[str, ProgramSpec] = field(
+        default_factory=lambda: MappingProxyType({}), repr=False, compare=False
+    )
 
     def line_of(self, slot: int) -> SourceLine | None:
         """The source line that the instruction at ``slot`` belongs to, or None without line information."""
