@@ -99,8 +99,11 @@ class KernelMap(Handle):
         self._key_bytes = spec.key_size
 
     @classmethod
-    def create(cls, spec: MapSpec, *, btf: KernelBtf | None = None, inner: KernelMap | None = None) -> Self:
-        """Make a new map. ``btf`` holds the types that the spec names; ``inner`` is the template of a map of maps.
+    def create(
+        cls, spec: MapSpec, *, btf: KernelBtf | None = None, inner: KernelMap | None = None, kernel_type_id: int = 0
+    ) -> Self:
+        """Make a new map. ``btf`` holds the types that the spec names; ``inner`` is the template of a map of maps;
+        ``kernel_type_id`` is the kernel's own type of the values of a struct_ops map.
 
         Raises KernelError naming the map and, where that is the cause, the missing right.
         """
@@ -116,6 +119,7 @@ class KernelMap(Handle):
             numa_node=spec.numa_node or 0,
             map_name=object_name(spec.name),
             map_extra=spec.map_extra,
+            btf_vmlinux_value_type_id=kernel_type_id,
         )
         if btf is not None and spec.type not in _NO_TYPES:
             attribute.btf_fd = btf.fileno()
