@@ -58,12 +58,26 @@ class EncodingError(SkepError):
 
 
 class AssemblyError(SkepError):
-    """Assembly text that cannot be read; ``line`` and ``column`` count from 1."""
+    """Assembly text that cannot be read; ``line`` and ``column`` count from 1.
 
-    def __init__(self, problem: str, *, line: int, column: int = 1, file: str | None = None) -> None:
+    ``text`` is the line, which ``str()`` shows with a caret below it.
+    """
+
+    def __init__(
+        self, problem: str, *, line: int, column: int = 1, file: str | None = None, text: str | None = None
+    ) -> None:
         super().__init__(problem, file=file, source=f"line {line}, column {column}")
         self.line = line
         self.column = column
+        self.text = text
+
+    def __str__(self) -> str:
+        sentence = super().__str__()
+        if self.text is None:
+            return sentence
+        # Tabs before the caret are repeated, so that it stands below its column whatever their width.
+        indent = "".join("\t" if char == "\t" else " " for char in self.text[: self.column - 1])
+        return f"{sentence}\n{self.text.rstrip()}\n{indent}^"
 
 
 class BtfError(SkepError):
@@ -75,7 +89,32 @@ class ObjectError(SkepError):
 
 
 class LanguageError(SkepError):
-    """A function outside the subset of Python that ``skep.lang`` compiles."""
+    """A function outside the subset of Python that ``skep.lang`` compiles.
+
+    ``line`` and ``column`` count from 1; ``text`` is the source line, which ``str()`` shows with a caret below it.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        file: str | None = None,
+        line: int | None = None,
+        column: int | None = None,
+        text: str | None = None,
+    ) -> None:
+        super().__init__(problem, file=file, source=None if line is None else f"line {line}, column {column}")
+        self.line = line
+        self.column = column
+        self.text = text
+
+    def __str__(self) -> str:
+        sentence = super().__str__()
+        if self.text is None or self.column is None:
+            return sentence
+        stripped = self.text.lstrip()
+        caret = " " * (self.column - 1 - (len(self.text) - len(stripped))) + "^"
+        return f"{sentence}\n    {stripped.rstrip()}\n    {caret}"
 
 
 class MapError(SkepError):

@@ -31,6 +31,9 @@ HelperNumber = Callable[[str], int | None]
 #: What listings put before an instruction: its index, and in the kernel's log its opcode.
 _LISTING: Final = re.compile(r"\s*\d+:(?:\s*\([0-9a-f]{2}\))?(?=\s|$)")
 
+#: A directive, as opposed to a label whose name starts with a dot.
+_DIRECTIVE: Final = re.compile(r"\s*(\.\w+)(?=\s|$)", re.ASCII)
+
 #: Directives of compilers that place no code.
 _IGNORED_DIRECTIVES: Final = frozenset(
     (
@@ -164,9 +167,11 @@ class _Assembler:
         return AssemblyError(error.problem, line=line, column=error.column, file=self.file, text=text)
 
     def _read_line(self, line: str, number: int) -> None:
-        if listing := _LISTING.match(line):
-            line = " " * listing.end() + line[listing.end() :]
-        tokens = tokens_of(line)
+        directive = _DIRECTIVE.match(line)
+        if directive and directive[1] in _IGNORED_DIRECTIVES:
+            return
+        listing = _LISTING.match(line)
+        tokens = tokens_of(" " * listing.end() + line[listing.end() :] if listing else line)
         while len(tokens) >= 2 and tokens[1].text == ":":
             self._define(tokens[0])
             tokens = tokens[2:]
@@ -174,16 +179,14 @@ class _Assembler:
             return
         first = tokens[0]
         if first.kind == "word" and first.text.startswith("."):
-            if first.text == ".slot":
-                self._place(self._raw_slot(tokens), number)
-            elif first.text not in _IGNORED_DIRECTIVES:
+            if first.text != ".slot":
                 raise _Problem(
                     f"directive {first.text} is not known; one text is one program, without sections or data",
                     first.column,
                 )
-            return
-        draft = self._parse(tokens, number, line)
-        self._place(draft, number)
+            self._place(self._raw_slot(tokens), number)
+        else:
+            self._place(self._parse(tokens, number, line), number)
 
     def _define(self, token: Token) -> None:
         if token.kind != "word":

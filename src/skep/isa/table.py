@@ -126,11 +126,13 @@ def _arithmetic() -> Iterator[Row]:
             for operand in ("imm", "src"):
                 right = "{imm}" if operand == "imm" else f"{{src{r}}}"
                 text = f"{{dst{r}}} {operator} {right}"
+                # LLVM's compiler, though not its assembler, writes r1 = w2 for a 32-bit move it needs as 64 bits.
+                also = ("{dst} = {src32}",) if name == "mov" and width == 32 and operand == "src" else ()
                 yield Row(
                     name=f"{name}{width}_{'imm' if operand == 'imm' else 'reg'}",
                     opcode=klass | code | (opcodes.K if operand == "imm" else opcodes.X),
                     meaning=meaning.alu(name, width),
-                    kernel=(text,),
+                    kernel=(text, *also),
                     mnemonic=tuple(f"{name}{s} {{dst}}, {right.replace('32', '')}" for s in (suffix, *aliases)),
                     log=text,
                     dst=None,
