@@ -106,6 +106,7 @@ class Btf:
         self._words = words_of(types, byte_order)
         self._starts = self._walk()
         self._decoded: dict[int, Type] = {0: Void()}
+        self._aligned: dict[int, int] = {}
         self._by_name: dict[int, list[int]] | None = None
 
     @classmethod
@@ -275,25 +276,29 @@ class Btf:
         raise BtfError(f"type {type_id} refers to itself; the data is damaged")
 
     def align_of(self, type_id: int) -> int:
-        """The alignment in bytes that a value of this type naturally has."""
-        return self._align_of(type_id, 0)
-
-    def _align_of(self, type_id: int, depth: int) -> int:
-        if depth > _MAX_DEPTH:
+        """The alignment in bytes of a value of this type; 1 for a packed struct, which BTF does not mark."""
+        if (known := self._aligned.get(type_id)) is None:
+            self._aligned[type_id] = 0
+            known = self._align_of(type_id)
+            self._aligned[type_id] = known
+        if not known:
             raise BtfError(f"type {type_id} contains itself; the data is damaged")
+        return known
+
+    def _align_of(self, type_id: int) -> int:
         match type := self.resolve(type_id):
             case Int() | Float() | Enumeration():
-                return max(1, min(type.size & -type.size, 16 if type.size == 16 else self.pointer_size))
+                return max(1, min(type.size & -type.size, 16))
             case Pointer():
                 return self.pointer_size
             case Array():
-                return self._align_of(type.element, depth + 1)
+                return self.align_of(type.element)
             case Variable():
-                return self._align_of(type.type, depth + 1)
+                return self.align_of(type.type)
             case Composite():
                 widest = 1
                 for member in type.members:
-                    align = self._align_of(member.type, depth + 1)
+                    align = self.align_of(member.type)
                     if not member.bit_size and member.bit_offset % (8 * align):
                         return 1
                     widest = max(widest, align)
@@ -302,18 +307,18 @@ class Btf:
 
     def member(self, type_id: int, name: str) -> Field | None:
         """The member ``name`` of a struct or union, looked for inside anonymous ones too; None if there is none."""
-        return self._member(type_id, name, 0, _MAX_DEPTH)
+        return self._member(type_id, name, 0, set())
 
-    def _member(self, type_id: int, name: str, offset: int, depth: int) -> Field | None:
-        type = self.resolve(type_id)
-        if not isinstance(type, Composite):
+    def _member(self, type_id: int, name: str, offset: int, seen: set[int]) -> Field | None:
+        type_id = self.resolve_id(type_id)
+        type = self[type_id]
+        if not isinstance(type, Composite) or type_id in seen or len(seen) > _MAX_DEPTH * _MAX_DEPTH:
             return None
-        if not depth:
-            raise BtfError(f"type {type_id} contains itself; the data is damaged")
+        seen.add(type_id)
         for member in type.members:
             if member.name == name:
                 return Field(name, member.type, offset + member.bit_offset, member.bit_size)
-            if not member.name and (found := self._member(member.type, name, offset + member.bit_offset, depth - 1)):
+            if not member.name and (found := self._member(member.type, name, offset + member.bit_offset, seen)):
                 return found
         return None
 

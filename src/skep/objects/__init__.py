@@ -1,5 +1,6 @@
 """Object files as data: what clang built, read into a `Spec` without a kernel."""
 
+from skep.objects.globals import with_global
 from skep.objects.kinds import AttachType, MapType, ProgramType
 from skep.objects.reader import open, read
 from skep.objects.spec import (
@@ -33,4 +34,5 @@ __all__ = [
     "Spec",
     "open",
     "read",
+    "with_global",
 ]
