@@ -107,7 +107,7 @@ class Btf:
         self._starts = self._walk()
         self._decoded: dict[int, Type] = {0: Void()}
         self._aligned: dict[int, int] = {}
-        self._by_name: dict[int, list[int]] | None = None
+        self._names: bytes | None = None
 
     @classmethod
     def parse(cls, data: bytes, base: Btf | None = None) -> Btf:
@@ -216,17 +216,30 @@ class Btf:
     def find_all(self, name: str, *kinds: Kind) -> tuple[int, ...]:
         """The ids of all types of that name (of one of the kinds, if any are given), lowest first."""
         below = self.base.find_all(name, *kinds) if self.base else ()
-        if self._by_name is None:
-            names: dict[int, list[int]] = {}
+        if self._names is None:
             words = self._words
-            for type_id, start in enumerate(self._starts, self._first):
-                if words[start]:
-                    names.setdefault(words[start], []).append(type_id)
-            self._by_name = names
+            self._names = array("I", [words[start] for start in self._starts]).tobytes()
         found: list[int] = []
         for offset in self._offsets_of(name):
-            found += self._by_name.get(offset, ())
+            # A search for the offset's bytes costs less than a dictionary of all names takes to make.
+            pattern = offset.to_bytes(4, sys.byteorder)
+            at = self._names.find(pattern)
+            while at >= 0:
+                if not at % 4:
+                    found.append(self._first + at // 4)
+                at = self._names.find(pattern, at + 1)
         return below + tuple(type_id for type_id in sorted(found) if not kinds or self.kind(type_id) in kinds)
+
+    def names_with(self, fragment: str) -> set[str]:
+        """Every name in the string section that contains ``fragment``, those of the base included."""
+        found = self.base.names_with(fragment) if self.base else set()
+        text, strings = fragment.encode(), self._strings
+        at = strings.find(text)
+        while at >= 0:
+            end = strings.index(b"\0", at)
+            found.add(strings[strings.rfind(b"\0", 0, at) + 1 : end].decode(errors="replace"))
+            at = strings.find(text, end)
+        return found
 
     def _offsets_of(self, name: str) -> Iterator[int]:
         """Where a string may start that reads ``name``: also inside a longer one that ends in it."""
