@@ -9,7 +9,7 @@ without the plugin they are ``Any``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from skep.errors import LanguageError
 from skep.lang import types
@@ -130,11 +130,16 @@ def offset_of(kind: type[Any], field: str) -> int:
     return offset
 
 
-def address_of(place: T) -> Ptr[T]:
-    """The address of a field, element, local structure or array; in Python, of a structure or array in memory."""
-    address: Any = address_of_view(place)
-    pointer: Ptr[T] = address
-    return pointer
+@overload
+def address_of(place: Array[T]) -> Ptr[T]: ...
+@overload
+def address_of(place: T) -> Ptr[T]: ...
+def address_of(place: Any) -> Any:
+    """The address of a field, element or local structure, or of the first element of an array.
+
+    In Python, that of a structure or array in memory, as an integer.
+    """
+    return address_of_view(place)
 
 
 def cast(kind: type[T], value: object) -> T:

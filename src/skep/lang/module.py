@@ -1,0 +1,107 @@
+"""Functions of the language as the text of one LLVM module, or as text to paste into another one.
+
+Symbols begin with ``fn.`` (functions), ``table.`` (constants) and, unless they were named otherwise, ``var.``
+(variables), so that they meet no other names. The same functions give the same text in every process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from skep.errors import LanguageError
+from skep.lang.compiler import Compiled, compile_function
+from skep.lang.expressions import abi, abi_result
+from skep.lang.function import Function, Variable
+from skep.lang.target import HOST, Target
+
+
+@dataclass(frozen=True, slots=True)
+class EmittedModule:
+    """LLVM text. ``text`` is ``declarations`` and ``definitions``; a module that has its own pastes the latter.
+
+    ``symbols`` has the functions that were asked for, ``functions`` all that are defined. ``externals`` are the C
+    functions and ``variables`` the memory that the text refers to by symbol; who links it provides their addresses.
+    """
+
+    definitions: str
+    declarations: Mapping[str, str]
+    symbols: Mapping[Function[..., Any], str]
+    functions: tuple[Function[..., Any], ...]
+    externals: frozenset[str]
+    variables: Mapping[str, Variable]
+
+    @property
+    def text(self) -> str:
+        """The whole module."""
+        return "\n".join(self.declarations.values()) + "\n" + self.definitions
+
+
+def emit(
+    functions: Iterable[Function[..., Any]],
+    target: Target = HOST,
+    *,
+    linkage: str = "internal",
+    entry_linkage: str | None = None,
+) -> EmittedModule:
+    """The text of ``functions`` and of all that they call, which comes before them.
+
+    ``linkage`` is LLVM's word for what only calls inside the module reach, ``entry_linkage`` (``linkage`` if None,
+    ``"external"`` to export) for the functions asked for. Intrinsics of LLVM need no declaration and get none.
+    """
+    asked = list(dict.fromkeys(functions))
+    ordered: dict[Function[..., Any], Compiled] = {}
+    for function in asked:
+        _collect(function, target, ordered, [])
+    declarations: dict[str, str] = {}
+    externals: set[str] = set()
+    variables: dict[str, Variable] = {}
+    tables: dict[str, str] = {}
+    parts = []
+    defined = {function.symbol for function in ordered}
+    entry = linkage if entry_linkage is None else entry_linkage
+    chosen = set(asked)
+    for function, compiled in ordered.items():
+        for symbol, kind in compiled.externals.items():
+            if symbol in defined:
+                raise LanguageError(f"{symbol} is both an external function and one of the module")
+            externals.add(symbol)
+            parameters = ", ".join(abi(one) for one in kind.parameters)
+            line = f'declare {abi_result(kind.result)} @"{symbol}"({parameters}) nounwind'
+            if declarations.setdefault(symbol, line) != line:
+                raise LanguageError(f"the external function {symbol} is declared in two ways")
+        for symbol, variable in compiled.variables.items():
+            if variables.setdefault(symbol, variable) is not variable:
+                raise LanguageError(f"two variables have the symbol {symbol}")
+            declarations[symbol] = f'@"{symbol}" = external global i8, align {variable.type.align}'
+        tables.update(compiled.tables)
+        word = entry if function in chosen else linkage
+        parts.append(f"define {word} {compiled.head}{compiled.attributes} {{\n{compiled.body}\n}}\n")
+    return EmittedModule(
+        definitions="\n".join([*tables.values(), *parts]),
+        declarations=declarations,
+        symbols={function: function.symbol for function in asked},
+        functions=tuple(ordered),
+        externals=frozenset(externals),
+        variables=variables,
+    )
+
+
+def _collect(
+    function: Function[..., Any],
+    target: Target,
+    ordered: dict[Function[..., Any], Compiled],
+    path: list[Function[..., Any]],
+) -> None:
+    if function in ordered:
+        return
+    if function in path:
+        names = " calls ".join(one.__qualname__ for one in [*path[path.index(function) :], function])
+        raise function.source.error(function.source.definition, f"a function cannot call itself: {names}")
+    compiled = compile_function(function, target)
+    path.append(function)
+    for callee in compiled.functions:
+        _collect(callee, target, ordered, path)
+    path.pop()
+    ordered[function] = compiled

@@ -1,0 +1,44 @@
+"""What an expression stands for while it is compiled: a value, a place in memory, or a thing of Python."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from skep.lang.types import Type
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value of ``type`` that LLVM calls ``text``; ``constant`` is what it is known to be, if it is.
+
+    ``type`` None is an integer literal that has no width yet: it takes that of what it meets.
+    """
+
+    type: Type | None
+    text: str
+    constant: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Memory that holds a ``type`` at the address ``pointer``, a multiple of ``align`` bytes."""
+
+    type: Type
+    pointer: str
+    align: int
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """An object of Python that a name stands for: a type, a function, an operation, a module …"""
+
+    object: Any
+
+
+Result = Value | Place | Thing
+
+
+def literal(value: int) -> Value:
+    """An integer that has no width yet."""
+    return Value(None, str(value), value)
