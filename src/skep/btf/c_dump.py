@@ -27,6 +27,8 @@ from skep.btf.types import (
 from skep.errors import BtfError
 
 _MAX_DEPTH = 120
+#: Typedefs that every compiler brings along, differently on each architecture.
+_BUILT_IN = ("__builtin_va_list",)
 _DEFINED_KINDS = (Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.ENUM64, Kind.TYPEDEF)
 
 
@@ -133,7 +135,8 @@ class _Dump:
             self._members(type, depth)
         self._busy.discard(type_id)
         self._done.add(type_id)
-        self.texts.append(self.types.definition(type_id))
+        if type.name not in _BUILT_IN:
+            self.texts.append(self.types.definition(type_id))
 
     def _members(self, type: Composite, depth: int) -> None:
         for member in type.members:

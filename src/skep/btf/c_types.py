@@ -112,7 +112,8 @@ class CTypes:
             type = self.btf[type_id]
             match type:
                 case Const() | Volatile() | Restrict():
-                    qualifiers.append(type.kind.name.lower())
+                    if (word := type.kind.name.lower()) not in qualifiers:
+                        qualifiers.append(word)
                     type_id = type.target
                 case TypeTag():
                     tag = type.name if type.is_attribute else f'btf_type_tag("{type.name}")'

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -41,8 +40,6 @@ _MACHINES = {
     263: "Solana's BPF",
 }
 _FILE_TYPES = {2: "an executable", 3: "a shared library", 4: "a core dump"}
-#: More sections than any compiler writes; a larger number is damage.
-_MAX_SECTIONS = 65_279
 #: Bytes of the longest name that is read; mangled names of Rust and C++ stay far below.
 _MAX_NAME = 4096
 
@@ -84,20 +81,17 @@ class Relocation:
     addend: int
 
 
-@contextmanager
-def _damage(what: str) -> Iterator[None]:
-    """Turn what pyelftools raises on damaged data into one error that says what was being read."""
+def _open(data: bytes) -> ELFFile:
+    """pyelftools' view of a file whose header was found to be in order."""
     from elftools.common.exceptions import ELFError
-    from elftools.construct.core import ConstructError
+    from elftools.elf.elffile import ELFFile
 
     try:
-        yield
-    except (
-        *(ELFError, ConstructError),
-        *(ValueError, TypeError, LookupError, AttributeError, AssertionError, OverflowError, EOFError),
-    ) as error:
+        return ELFFile(io.BytesIO(data))
+    # It looks for the section names at once, through whatever sections, links and offsets it finds.
+    except (ELFError, ValueError, TypeError, LookupError, AttributeError, AssertionError, OverflowError) as error:
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ObjectError(f"the {what} cannot be read ({detail}); the file is damaged, build it again") from None
+        raise ObjectError(f"the section table cannot be read ({detail}); the file is damaged") from None
 
 
 class ElfFile:
@@ -106,25 +100,14 @@ class ElfFile:
     def __init__(self, data: bytes) -> None:
         self.byte_order: Literal["little", "big"] = _check_header(data)
         self._data = data
-        with _damage("ELF header"):
-            from elftools.elf.elffile import ELFFile
-
-            self._elf: ELFFile = ELFFile(io.BytesIO(data))
-        with _damage("section table"):
-            self.sections = self._read_sections()
+        self._elf = _open(data)
+        self.sections = self._read_sections()
         self.by_name: Mapping[str, Section] = {section.name: section for section in reversed(self.sections)}
 
     def _read_sections(self) -> list[Section]:
         """All sections by index; index 0 is the empty one that ELF starts with."""
         data, elf = self._data, self._elf
-        start, size, count = elf["e_shoff"], elf["e_shentsize"], elf.num_sections()
-        if not count:
-            raise ObjectError("there are no sections; BPF programs are in the sections of a relocatable object")
-        if size != _SECTION_HEADER_SIZE or count > _MAX_SECTIONS or start + count * size > len(data):
-            raise ObjectError(
-                f"the section table ({count} entries of {size} bytes from {start:#x}) does not lie in the file of "
-                f"{len(data)} bytes; it is cut or damaged, build it again"
-            )
+        count = elf["e_shnum"]
         sections = []
         for index in range(count):
             header = elf._get_section_header(index)
@@ -173,14 +156,13 @@ class ElfFile:
     @cached_property
     def symbols(self) -> list[Symbol]:
         """All symbols by index; empty without a symbol table."""
-        with _damage("symbol table"):
-            for header in self._headers:
-                if header["sh_type"] == "SHT_SYMTAB":
-                    if not 0 < header["sh_link"] < len(self.sections):
-                        raise ObjectError("the symbol table names no section with its names; the file is damaged")
-                    names = self.sections[header["sh_link"]].data or b""
-                    entries = self._entries(header, self._elf.structs.Elf_Sym, _SYMBOL_SIZE, "symbol")
-                    return [self._symbol(index, entry, names) for index, entry in enumerate(entries)]
+        for header in self._headers:
+            if header["sh_type"] == "SHT_SYMTAB":
+                if not 0 < header["sh_link"] < len(self.sections):
+                    raise ObjectError("the symbol table names no section with its names; the file is damaged")
+                names = self.sections[header["sh_link"]].data or b""
+                entries = self._entries(header, self._elf.structs.Elf_Sym, _SYMBOL_SIZE, "symbol")
+                return [self._symbol(index, entry, names) for index, entry in enumerate(entries)]
         return []
 
     def _symbol(self, index: int, entry: Any, names: bytes) -> Symbol:
@@ -212,21 +194,20 @@ class ElfFile:
         found = []
         structs = self._elf.structs
         layouts = {"SHT_REL": (structs.Elf_Rel, 16), "SHT_RELA": (structs.Elf_Rela, 24)}
-        with _damage(f"relocations of section {section.name}"):
-            for header in self._headers:
-                if header["sh_type"] not in layouts or header["sh_info"] != section.index:
-                    continue
-                for entry in self._entries(header, *layouts[header["sh_type"]], "relocation"):
-                    number, offset = entry["r_info_sym"], entry["r_offset"]
-                    if number >= len(self.symbols):
-                        raise ObjectError(
-                            f"the relocation refers to symbol {number}, but there are {len(self.symbols)}; "
-                            "the file is damaged, build it again",
-                            section=section.name,
-                            offset=offset,
-                        )
-                    addend = entry.get("r_addend", 0)
-                    found.append(Relocation(offset, entry["r_info_type"], self.symbols[number], addend))
+        for header in self._headers:
+            if header["sh_type"] not in layouts or header["sh_info"] != section.index:
+                continue
+            for entry in self._entries(header, *layouts[header["sh_type"]], "relocation"):
+                number, offset = entry["r_info_sym"], entry["r_offset"]
+                if number >= len(self.symbols):
+                    raise ObjectError(
+                        f"the relocation refers to symbol {number}, but there are {len(self.symbols)}; "
+                        "the file is damaged, build it again",
+                        section=section.name,
+                        offset=offset,
+                    )
+                addend = entry.get("r_addend", 0)
+                found.append(Relocation(offset, entry["r_info_type"], self.symbols[number], addend))
         return found
 
 
@@ -249,7 +230,10 @@ _SYMBOL_KINDS: dict[str, SymbolKind] = {
 
 
 def _check_header(data: bytes) -> Literal["little", "big"]:
-    """The byte order of a relocatable 64-bit BPF object, or the error that says what the data is instead."""
+    """The byte order of a relocatable 64-bit BPF object, or the error that says what the data is instead.
+
+    The fields are at the places that the ABI gives them; the section table is known to lie in the file after this.
+    """
     if data[:4] != _MAGIC[: len(data)] or not data:
         raise ObjectError(
             f"this is not an ELF object (it starts with {data[:4].hex(' ')}); build it with clang -target bpf -c"
@@ -273,5 +257,15 @@ def _check_header(data: bytes) -> Literal["little", "big"]:
             f"this is {_FILE_TYPES.get(kind, f'an ELF file of type {kind}')}, not a relocatable object; "
             "build it with clang -target bpf -c",
             offset=16,
+        )
+    start = int.from_bytes(data[40:48], order)
+    size, count = int.from_bytes(data[58:60], order), int.from_bytes(data[60:62], order)
+    if not count:
+        raise ObjectError("there are no sections; BPF programs are in the sections of a relocatable object")
+    if size != _SECTION_HEADER_SIZE or start + count * size > len(data):
+        raise ObjectError(
+            f"the section table ({count} entries of {size} bytes from {start:#x}) does not lie in the file of "
+            f"{len(data)} bytes; it is cut or damaged, build it again",
+            offset=40,
         )
     return order
