@@ -6,8 +6,9 @@ from skep.isa.check import check, problem, problems
 from skep.isa.codec import SLOT_SIZE, ByteOrder, decode, encode
 from skep.isa.disassembler import HelperName, Line, disassemble, instruction_text, listing, log_text
 from skep.isa.instruction import Instruction, Instructions, wide_immediate
+from skep.isa.row import Row
 from skep.isa.symbols import Symbol, SymbolKind
-from skep.isa.table import BY_NAME, TABLE, Row, registers_read, registers_written, row_of
+from skep.isa.table import BY_NAME, TABLE, registers_read, registers_written, row_of
 from skep.isa.templates import Dialect
 
 __all__ = [

@@ -20,9 +20,10 @@ from skep.errors import AssemblyError
 from skep.isa.codec import decode
 from skep.isa.instruction import Instruction, Instructions
 from skep.isa.meaning import signed
+from skep.isa.row import Row
 from skep.isa.symbols import Symbol, SymbolKind
-from skep.isa.table import BY_NAME, TABLE, Row
-from skep.isa.templates import Capture, Dialect, Grammar, Match, grammar, pieces
+from skep.isa.table import BY_NAME, TABLE
+from skep.isa.templates import Capture, Dialect, Grammar, Match, grammar, readable
 from skep.isa.tokens import Token, TokenError, tokens_of
 
 #: The number of the helper of a name, or None.
@@ -289,38 +290,13 @@ class _Assembler:
 def _forms_of(word: str) -> str:
     """How instructions that begin with a word are written, or "" where the word does not say enough."""
     forms = [
-        _readable(template)
+        readable(template)
         for row in TABLE
         for template in (*row.kernel, *row.mnemonic)
         if re.match(rf"{re.escape(word)}(?![\w.])", template)
     ]
     unique = list(dict.fromkeys(forms))
     return f"write {' or '.join(unique[:3])}" if unique else ""
-
-
-#: How placeholders are called in messages, where that is not their name in capitals.
-_PLACEHOLDER_NAMES: Final = {
-    "dst": "DST",
-    "dst32": "DST",
-    "src": "SRC",
-    "src32": "SRC",
-    "imm": "NUMBER",
-    "compared": "NUMBER",
-    "wide": "NUMBER",
-    "off": "+OFFSET",
-    "off_imm": "+OFFSET",
-    "target": "LABEL",
-    "far": "LABEL",
-    "callee": "+DISTANCE",
-    "helper": "NAME",
-}
-
-
-def _readable(template: str) -> str:
-    return "".join(
-        _PLACEHOLDER_NAMES.get(text, text.upper()) if is_placeholder else text
-        for text, is_placeholder in pieces(template)
-    )
 
 
 def _amount(part: Sequence[Token]) -> int:

@@ -12,7 +12,8 @@ from typing import Final
 from skep.errors import EncodingError
 from skep.isa import opcodes
 from skep.isa.instruction import Instruction, Instructions
-from skep.isa.table import Row, row_of, rows_of_opcode
+from skep.isa.row import Row
+from skep.isa.table import row_of, rows_of_opcode
 
 _FIELD_NAMES: Final = {
     "dst": "destination register",

@@ -15,8 +15,9 @@ from skep.isa.check import problem
 from skep.isa.codec import encode
 from skep.isa.instruction import Instruction, Instructions, wide_immediate
 from skep.isa.meaning import Branch, Call, Goto, MayGoto, WideLoad
+from skep.isa.row import Row
 from skep.isa.symbols import Symbol
-from skep.isa.table import Row, row_of
+from skep.isa.table import row_of
 from skep.isa.templates import Dialect, pieces
 
 Style = Literal["kernel", "mnemonic", "log"]

@@ -35,7 +35,8 @@ from functools import cache
 from itertools import product
 from typing import Final, Literal
 
-from skep.isa.table import TABLE, Row
+from skep.isa.row import Row
+from skep.isa.table import TABLE
 from skep.isa.tokens import tokens_of
 
 #: The dialects that are read: LLVM's and the kernel's, and the mnemonic one of other user-space runtimes.
@@ -72,6 +73,28 @@ _SHAPES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
 }
 
 _PIECES: Final = re.compile(r"\{(\w+)\}")
+
+
+#: What people call placeholders, where that is not their name in capitals.
+_PLACEHOLDER_NAMES: Final = {
+    "imm": "NUMBER",
+    "compared": "NUMBER",
+    "wide": "NUMBER",
+    "off": "+OFFSET",
+    "off_imm": "+OFFSET",
+    "target": "LABEL",
+    "far": "LABEL",
+    "callee": "+DISTANCE",
+    "helper": "NAME",
+}
+
+
+def readable(template: str) -> str:
+    """A template for people: placeholders as capital words."""
+    return "".join(
+        _PLACEHOLDER_NAMES.get(text, text.upper()) if is_placeholder else text
+        for text, is_placeholder in pieces(template)
+    )
 
 
 @dataclass(frozen=True, slots=True)
