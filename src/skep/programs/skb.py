@@ -139,11 +139,11 @@ _RETURNED = ("mark", "priority", "ingress_ifindex", "ifindex", "cb", "tstamp", "
 _SPANS: Mapping[str, tuple[int, int]] = MappingProxyType({one.name: (one.offset, one.size) for one in _ROWS})
 
 ETH_P_IP, ETH_P_IPV6 = 0x0800, 0x86DD
-_ETH_P_802_3_RAW, _ETH_P_802_2 = 0x0001, 0x0004
+ETH_P_802_3_RAW, ETH_P_802_2 = 0x0001, 0x0004
 #: From here on the last two bytes of an Ethernet header are a protocol and not a length.
-_FIRST_PROTOCOL = 0x0600
-_AF_INET, _AF_INET6 = 2, 10
-_PACKET_HOST, _PACKET_MULTICAST, _PACKET_OTHERHOST = 0, 2, 3
+FIRST_PROTOCOL = 0x0600
+AF_INET, AF_INET6 = 2, 10
+PACKET_HOST, PACKET_MULTICAST, PACKET_OTHERHOST = 0, 2, 3
 _TCP_CLOSE = 7
 _LARGEST_GSO = 65536
 _MOST_SEGMENTS = 65535
@@ -152,16 +152,16 @@ _MOST_SEGMENTS = 65535
 def ethernet_protocol(data: bytes) -> int:
     """What the kernel takes the protocol of a frame to be: its EtherType, or a number for a frame with a length."""
     protocol = int.from_bytes(data[12:14], "big")
-    if protocol >= _FIRST_PROTOCOL:
+    if protocol >= FIRST_PROTOCOL:
         return protocol
-    return _ETH_P_802_3_RAW if data[14:16] == b"\xff\xff" else _ETH_P_802_2
+    return ETH_P_802_3_RAW if data[14:16] == b"\xff\xff" else ETH_P_802_2
 
 
 def packet_type(data: bytes) -> int:
     """Whom the frame is for, as the loopback device (address 0, no broadcast address) sees it."""
     if not any(data[:6]):
-        return _PACKET_HOST
-    return _PACKET_MULTICAST if data[0] & 1 else _PACKET_OTHERHOST
+        return PACKET_HOST
+    return PACKET_MULTICAST if data[0] & 1 else PACKET_OTHERHOST
 
 
 @dataclass(frozen=True)
@@ -215,12 +215,12 @@ class SkbKind(ProgramKind):
         socket.state = _TCP_CLOSE
         socket.rx_queue_mapping = -1
         if protocol == ETH_P_IP and len(network) >= 20:
-            native.family = socket.family = _AF_INET
+            native.family = socket.family = AF_INET
             native.local_ip4, native.remote_ip4 = socket.src_ip4, socket.dst_ip4 = struct.unpack_from(
                 "=2I", network, 12
             )
         if protocol == ETH_P_IPV6 and len(network) >= 40:
-            native.family = socket.family = _AF_INET6
+            native.family = socket.family = AF_INET6
             for word, value in enumerate(struct.unpack_from("=4I", network, 8)):
                 native.local_ip6[word] = socket.src_ip6[word] = value
             for word, value in enumerate(struct.unpack_from("=4I", network, 24)):

@@ -1,6 +1,6 @@
 """What arithmetic does to what is known: one abstract function for each instruction on numbers.
 
-Each takes scalars and gives the scalar of all results. None loses a value (``tests/verifier`` holds them against plain
+Each takes scalars and gives the scalar of all results. None loses a value (the tests hold them against plain
 arithmetic); how tight they are follows what Linux 6.18 was seen to know, because a verifier that knows more accepts
 programs that the kernel refuses. Results are remembered, because scalars are interned and programs repeat themselves.
 """

@@ -1,0 +1,39 @@
+"""``OBJECT[:PROGRAM]``: which file, and which program in it, a command is asked about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skep.errors import RequestError
+
+if TYPE_CHECKING:
+    from skep.objects import ProgramSpec, Spec
+
+
+def split_target(target: str) -> tuple[str, str | None]:
+    """The file and the program's name, None where none is given; a file whose name has a colon is still a file."""
+    path, colon, name = target.rpartition(":")
+    if not colon or not path or Path(target).exists():
+        return target, None
+    return path, name
+
+
+def choose_program(spec: Spec, name: str | None) -> ProgramSpec:
+    """The program called ``name``, or without a name the only one that no program array holds."""
+    everything = ", ".join(spec.programs)
+    if not everything:
+        raise RequestError(
+            'the object has no program: functions need a section of their own, as SEC("xdp")', file=spec.file
+        )
+    if name is not None:
+        if name not in spec.programs:
+            raise RequestError(f"there is no program {name!r}; there are: {everything}", file=spec.file)
+        return spec.programs[name]
+    members = {member for one in spec.maps.values() for member in one.slots.values()}
+    entries = [one for one in spec.programs.values() if one.name not in members]
+    if len(entries) != 1:
+        raise RequestError(
+            f"the object has several programs; choose one with {spec.file}:NAME: {everything}", file=spec.file
+        )
+    return entries[0]

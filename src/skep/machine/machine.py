@@ -1,0 +1,219 @@
+"""A machine: CPUs, maps and the programs loaded on it, in one address space.
+
+    with skep.Machine(cpus=4) as machine:
+        program = machine.load(spec["xdp_count"], verify=False)
+        result = program.run(packet)
+        machine.maps["by_protocol"][0]
+
+Programs that are loaded on one machine share the maps that have the same name and the same definition, as programs of
+one object do in the kernel.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType, TracebackType
+
+from skep import engines, programs
+from skep.engines import Binding, Engine, Loaded
+from skep.errors import LoadError, RequestError
+from skep.machine.capture import Capture, read_capture, write_capture
+from skep.machine.frames import Frame
+from skep.machine.program import Program
+from skep.machine.runs import Progress, Runs, frames_for, run_packets
+from skep.maps import Map, create
+from skep.memory import AddressSpace, CpuBlock
+from skep.objects import MapSpec, MapType, ProgramSpec, ProgramType
+from skep.programs import ProgramKind
+
+#: The engines that a machine runs programs on; the kernel has memory and CPUs of its own.
+OWN_ENGINES = ("jit", "interpreter")
+
+
+class Machine:
+    """CPUs with maps and programs. Close it, or use it in a ``with``: its memory goes back then.
+
+    ``engine`` is what programs run on unless ``load`` says otherwise. ``seed`` starts the random numbers; None makes
+    each machine different.
+    """
+
+    def __init__(self, cpus: int = 1, *, engine: str = "jit", seed: int | None = None) -> None:
+        self._check_engine(engine)
+        self.engine = engine
+        self.space = AddressSpace()
+        self.cpus = CpuBlock(cpus, self.space, seed=seed)
+        self._engines: dict[str, Engine] = {}
+        self._maps: dict[str, Map] = {}
+        #: Engine, identity of the spec and program type to the spec (kept alive, so that its identity stays its own).
+        self._loaded: dict[tuple[str, int, ProgramType], tuple[ProgramSpec, Loaded]] = {}
+        self._tails: dict[str, dict[str, dict[int, Loaded]]] = {}
+        self._frames: dict[tuple[ProgramType, int], Frame] = {}
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def maps(self) -> Mapping[str, Map]:
+        """The maps of all programs loaded so far, by name."""
+        return MappingProxyType(self._maps)
+
+    def load(
+        self,
+        spec: ProgramSpec,
+        *,
+        engine: str | None = None,
+        type: ProgramType | None = None,
+        verify: bool = True,
+    ) -> Program:
+        """Make ``spec`` ready to run: its maps, the programs in its program arrays, and its code on an engine.
+
+        ``type`` is what to run it as where its section does not say. The JIT runs what is trusted: a program that
+        has not been verified is refused unless ``verify`` is False. The interpreter checks every step and needs no
+        trust. Raises LoadError, MapError, UnsupportedError or EncodingError with the reason.
+        """
+        name = engine or self.engine
+        self._check_engine(name)
+        if verify and name == "jit":
+            raise LoadError(
+                f"program {spec.name!r} has not been verified, and the JIT runs only what is trusted: trust it with "
+                f"--no-verify (verify=False), or run it on the interpreter, which checks every step",
+                file=spec.file,
+            )
+        kind = self._kind_of(spec, type)
+        return Program(self, spec, kind, name, self._load(spec, kind, name))
+
+    def run_capture(
+        self,
+        program: Program,
+        capture: Capture | str | os.PathLike[str],
+        *,
+        cpus: int | None = None,
+        repeat: int = 1,
+        write: str | os.PathLike[str] | None = None,
+        progress: Progress | None = None,
+    ) -> Runs:
+        """Run ``program`` on every packet of a capture (a path, or one that was read), ``repeat`` times over.
+
+        The packets are spread over ``cpus`` CPUs, all that the machine has if None. ``write`` names a capture to
+        write: the packets that the program lets pass in the last round, as it left them. ``progress`` is told now
+        and then how many runs are done. Raises CaptureError, RequestError, and Fault on the interpreter.
+        """
+        if not isinstance(capture, Capture):
+            capture = read_capture(capture)
+        packets = frames_for(program.kind.type, capture)
+        done = run_packets(
+            program,
+            packets,
+            cpus=cpus or len(self.cpus),
+            repeat=repeat,
+            keep=write is not None,
+            progress=progress,
+        )
+        if write is not None:
+            with write_capture(write) as writer:
+                for packet in done.survivors:
+                    writer.write(packet)
+        return done
+
+    def trace(self) -> list[str]:
+        """The lines that programs have printed with bpf_trace_printk since the last call, oldest first."""
+        return []
+
+    def frame(self, kind: ProgramKind, cpu: int) -> Frame:
+        """The context and packet buffer of a CPU for programs of one kind."""
+        key = (kind.type, cpu)
+        if key not in self._frames:
+            self._frames[key] = Frame(self.space, kind, cpu)
+        return self._frames[key]
+
+    def set_program(self, array: str, index: int, program: Program) -> None:
+        """Let element ``index`` of the program array called ``array`` lead to ``program``, for tail calls."""
+        if array not in self._maps:
+            raise RequestError(f"this machine has no map {array!r}; its maps are {', '.join(self._maps) or 'none'}")
+        self._place(array, index, program.engine, program.loaded)
+
+    def close(self) -> None:
+        """Give everything back; nothing that was loaded here can run afterwards. May be called twice."""
+        for _, loaded in self._loaded.values():
+            loaded.close()
+        for one in self._maps.values():
+            one.close()
+        self._loaded.clear()
+        self._maps.clear()
+        self._frames.clear()
+        self.space.close()
+
+    @staticmethod
+    def _check_engine(name: str) -> None:
+        if name not in OWN_ENGINES:
+            raise RequestError(f"there is no engine {name!r} to run programs here; choose {' or '.join(OWN_ENGINES)}")
+
+    @staticmethod
+    def _kind_of(spec: ProgramSpec, given: ProgramType | None) -> ProgramKind:
+        chosen = given if given is not None else spec.type
+        if chosen is None:
+            raise LoadError(
+                f"section {spec.section!r} of program {spec.name!r} does not say what type it is; say it with --type",
+                file=spec.file,
+            )
+        return programs.of(chosen)
+
+    def _load(self, spec: ProgramSpec, kind: ProgramKind, engine: str) -> Loaded:
+        """Load ``spec`` and all that it may tail-call through the program arrays that its object fills."""
+        waiting, found = [spec], []
+        while waiting:
+            one = waiting.pop()
+            key = (engine, id(one), kind.type)
+            if key in self._loaded:
+                continue
+            binding = Binding(
+                space=self.space,
+                type=kind.type,
+                maps={name: self._map(definition) for name, definition in one.maps.items()},
+                tails=self._tails.setdefault(engine, {}),
+            )
+            self._loaded[key] = one, self._engine(engine).load(replace(one, type=kind.type), binding)
+            found.append(one)
+            waiting += [member for _, _, member in self._members(one)]
+        for one in found:
+            for array, index, member in self._members(one):
+                self._place(array, index, engine, self._loaded[engine, id(member), kind.type][1])
+        return self._loaded[engine, id(spec), kind.type][1]
+
+    @staticmethod
+    def _members(spec: ProgramSpec) -> list[tuple[str, int, ProgramSpec]]:
+        """Array, index and program for each element that the object of ``spec`` puts into its program arrays."""
+        return [
+            (array.name, index, spec.siblings[name])
+            for array in spec.maps.values()
+            if array.type is MapType.PROG_ARRAY
+            for index, name in array.slots.items()
+            if name in spec.siblings
+        ]
+
+    def _place(self, array: str, index: int, engine: str, loaded: Loaded) -> None:
+        self._maps[array].set_program(index, loaded.address)
+        self._tails.setdefault(engine, {}).setdefault(array, {})[index] = loaded
+
+    def _engine(self, name: str) -> Engine:
+        if name not in self._engines:
+            self._engines[name] = engines.engine(name)
+        return self._engines[name]
+
+    def _map(self, definition: MapSpec) -> Map:
+        known = self._maps.get(definition.name)
+        if known is None:
+            known = self._maps[definition.name] = create(definition, len(self.cpus), self.space)
+        elif known.spec != definition:
+            raise LoadError(
+                f"map {definition.name!r} is defined differently by a program that is loaded already; "
+                f"load programs of different objects on different machines"
+            )
+        return known

@@ -1,0 +1,76 @@
+"""A program that is loaded on a machine, and what a run of it gives."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from skep.errors import RequestError
+
+if TYPE_CHECKING:
+    from skep.engines import Loaded
+    from skep.machine.machine import Machine
+    from skep.objects import ProgramSpec
+    from skep.programs import ProgramKind
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one run gave.
+
+    ``retval`` is the return value as the kernel takes it, 32 bits unsigned (for ``raw`` all 64), and ``name`` what
+    it is called for the program's type (``XDP_PASS``), None where it has no name. ``packet`` and ``context`` are as
+    the program left them. ``duration_ns`` is the time of one run in nanoseconds, the mean if it was repeated.
+    """
+
+    retval: int
+    name: str | None
+    packet: bytes
+    context: bytes
+    duration_ns: float
+
+
+class Program:
+    """A program on a machine: ``run`` it on one input."""
+
+    def __init__(self, machine: Machine, spec: ProgramSpec, kind: ProgramKind, engine: str, loaded: Loaded) -> None:
+        self.machine = machine
+        self.spec = spec
+        self.kind = kind
+        self.engine = engine
+        self.loaded = loaded
+
+    def __repr__(self) -> str:
+        return f"<program {self.spec.name}: {self.kind.label}, on the {self.engine}>"
+
+    @property
+    def name(self) -> str:
+        """The name that the object file gives it."""
+        return self.spec.name
+
+    def run(self, packet: bytes = b"", *, context: bytes = b"", repeat: int = 1, cpu: int = 0) -> Result:
+        """Run on ``packet``, which starts with its Ethernet header (for ``raw``: on a copy of this memory).
+
+        ``context`` is what the caller of BPF_PROG_TEST_RUN gives as ``ctx_in``. Each of ``repeat`` runs starts with
+        the packet and context as given; maps keep what a run did to them. Raises RequestError for an input that the
+        program type does not take, and Fault where the interpreter stops the program.
+        """
+        if repeat < 1:
+            raise RequestError(f"a program cannot be run {repeat} times; repeat is at least 1")
+        packet = bytes(packet)
+        frame = self.machine.frame(self.kind, cpu)
+        buffer = frame.require(len(packet))
+        state = self.machine.cpus[cpu]
+        address = self.machine.cpus.address(cpu)
+        spent = 0
+        for _ in range(repeat):
+            self.kind.enter(frame.context, buffer, packet, context)
+            r1, r2 = self.kind.arguments(frame.context, buffer, len(packet))
+            state.tail_calls = 0
+            started = time.perf_counter_ns()
+            r0 = self.loaded.run(r1, r2, address)
+            spent += time.perf_counter_ns() - started
+        left = self.kind.leave(frame.context, buffer, len(packet), context)
+        retval = r0 if not self.kind.native_size else r0 & 0xFFFFFFFF
+        return Result(retval, self.kind.return_name(r0), left.packet, left.context, spent / repeat)
