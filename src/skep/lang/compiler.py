@@ -70,7 +70,7 @@ def _compile(function: Function[..., Any], target: Target) -> Compiled:
     body = "\n".join(["entry:", *builder.allocations, *builder.lines])
     attributes = " nounwind"
     if function.cold:
-        attributes += " cold"
+        attributes += " cold minsize optsize"
     if function.inline is not None:
         attributes += " alwaysinline" if function.inline == "always" else " noinline"
     return Compiled(

@@ -770,11 +770,21 @@ class Expressions:
         if named or len(arguments) != len(parameters):
             names = ", ".join(name for name, _ in parameters)
             raise self.error(node, f"{found.__qualname__} takes ({names}), {len(parameters)} arguments")
-        self.scope.functions[found] = None
         values = [
             self.value_of_type(argument, kind, f"argument {name} of {found.__qualname__}")
             for argument, (name, kind) in zip(arguments, parameters, strict=True)
         ]
+        if found.inline == "always":
+            # What is inlined anyway is compiled for the constants it is given: LLVM then has far less to throw away.
+            constants = {
+                name: value.constant
+                for value, (name, kind) in zip(values, parameters, strict=True)
+                if value.constant is not None and isinstance(kind, IntType | BoolType)
+            }
+            if constants:
+                found = found.specialise(**constants)
+                values = [value for value, (name, _) in zip(values, parameters, strict=True) if name not in constants]
+        self.scope.functions[found] = None
         return self._finish_call(f'@"{found.symbol}"', values, found.result)
 
     def _call_typed(self, node: ast.Call, callee: str, kind: FunctionType, what: str) -> Result:
