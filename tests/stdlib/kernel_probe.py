@@ -1,7 +1,7 @@
 """Asks the running kernel what it knows of its helpers: who may call each, and which arguments it accepts.
 
-One small program a question. ``permitted`` loads a bare call under a program type and reads whether the verifier refuses
-the helper itself. ``accepts`` loads a call with given arguments: the verifier checks them one after the other, so
+One small program a question. ``permitted`` loads a bare call under a program type and reads whether the verifier
+refuses the helper itself. ``complaint`` loads a call with given arguments: the verifier checks them in order, so
 an argument was accepted if the complaint is about a later one that was left uninitialised, or if there is none.
 
 Run as a script it prints the permissions as measured: ``python -m tests.stdlib.kernel_probe``.
