@@ -9,9 +9,8 @@ first ``exit`` instruction, as in the bpf_conformance suite.
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
@@ -232,8 +231,7 @@ class _Assembler:
     def _no_match(self, tokens: list[Token]) -> _Problem:
         first = tokens[0]
         if first.kind == "word" and first.text not in self.grammar.words:
-            close = difflib.get_close_matches(first.text, self.grammar.words, 1)
-            hint = f"; did you mean {close[0]}?" if close else ""
+            hint = _did_you_mean(first.text, self.grammar.words)
             return _Problem(f"no instruction is called {first.text}{hint}", first.column)
         keys = tuple(token.key(self.grammar.words) for token in tokens)
         length, expected = self.grammar.expected(keys)
@@ -265,8 +263,7 @@ class _Assembler:
                 draft.values["imm"] = self._helper_number(label)
                 return
         if target is None:
-            close = difflib.get_close_matches(label.text, self.labels, 1)
-            hint = f"; did you mean {close[0]}?" if close else ""
+            hint = _did_you_mean(label.text, self.labels)
             raise _Problem(f"label {label.text} is not defined{hint}", label.column)
         distance = target - draft.slot - 1
         if draft.label_field == "offset" and not -0x8000 <= distance <= 0x7FFF:
@@ -285,6 +282,13 @@ class _Assembler:
                 f"{name.text} is {neither} {known}; call a kernel function as kfunc[{name.text}]", name.column
             )
         return number
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, sorted(known), 1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _forms_of(word: str) -> str:
