@@ -2,12 +2,13 @@
 
 Each is an array map of one element, its value the bytes of the section, its name that of the section. Read-only
 data is read-only for the program and frozen for user space. Where BTF says that a variable can be seen from outside,
-the map can be mapped into memory, as libbpf decides it. Variables come from the symbol table, their types from BTF.
+the map can be mapped into memory, as libbpf decides it. Globals in clang's address space 1 are what an arena starts
+with. Variables come from the symbol table, their types from BTF.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from skep.btf import Btf, DataSection, Kind, Linkage, Variable
 from skep.errors import ObjectError
@@ -20,6 +21,7 @@ READ_ONLY = 1 << 7
 MAPPABLE = 1 << 10
 _WRITABLE = (".data", ".bss")
 _READABLE = (".rodata",)
+_ARENA_SECTION = ".addr_space.1"
 #: Bytes of all sections without contents together, which a few bytes of header can make any number.
 _MAX_ZEROS = 1 << 28
 
@@ -39,12 +41,13 @@ class DataMaps:
     variables: dict[str, GlobalVariable]
 
 
-def read_data_maps(elf: ElfFile, btf: Btf | None) -> DataMaps:
-    """The maps of all data sections that are not empty."""
+def read_data_maps(elf: ElfFile, btf: Btf | None, arena: MapSpec | None) -> DataMaps:
+    """The maps of all data sections that are not empty; ``arena`` is the object's map of that type."""
     maps: dict[int, MapSpec] = {}
     zeros = 0
     for section in elf.sections:
-        if not section.size or not is_data_section(section):
+        in_arena = section.name == _ARENA_SECTION
+        if not section.size or not (in_arena or is_data_section(section)):
             continue
         if section.data is None:
             zeros += section.size
@@ -53,8 +56,19 @@ def read_data_maps(elf: ElfFile, btf: Btf | None) -> DataMaps:
                     f"{zeros} bytes of zeros are more than the {_MAX_ZEROS} that skep allows; the file is damaged",
                     section=section.name,
                 )
-        maps[section.index] = _data_map(section, btf)
+        if not in_arena:
+            maps[section.index] = _data_map(section, btf)
+        elif arena is not None:
+            maps[section.index] = replace(arena, contents=_contents(section))
+        else:
+            raise ObjectError(
+                "globals of an arena need a map of that type, and none is defined", section=section.name
+            )
     return DataMaps(maps, _variables(elf, btf, maps))
+
+
+def _contents(section: Section) -> bytes:
+    return bytes(section.size) if section.data is None else section.data
 
 
 def _data_map(section: Section, btf: Btf | None) -> MapSpec:
@@ -68,7 +82,7 @@ def _data_map(section: Section, btf: Btf | None) -> MapSpec:
         max_entries=1,
         flags=READ_ONLY * read_only | MAPPABLE * (btf is not None and _is_seen_outside(btf, type_id)),
         value_type_id=type_id,
-        contents=bytes(section.size) if section.data is None else section.data,
+        contents=_contents(section),
         frozen=read_only,
         section=section.name,
         btf=btf,
@@ -89,16 +103,19 @@ def _section_variables(btf: Btf, type_id: int) -> dict[str, Variable]:
 
 
 def _variables(elf: ElfFile, btf: Btf | None, maps: dict[int, MapSpec]) -> dict[str, GlobalVariable]:
-    types = {index: _section_variables(btf, spec.value_type_id) for index, spec in maps.items()} if btf else {}
+    types: dict[int, dict[str, Variable]] = {}
+    for index in maps if btf else ():
+        assert btf is not None
+        types[index] = _section_variables(btf, btf.find(elf.sections[index].name, Kind.DATASEC) or 0)
     found: dict[str, GlobalVariable] = {}
     for symbol in elf.symbols:
         if symbol.kind != "object" or symbol.section not in maps:
             continue
-        spec = maps[symbol.section]
-        if symbol.value + symbol.size > spec.value_size:
+        spec, section = maps[symbol.section], elf.sections[symbol.section]
+        if symbol.value + symbol.size > section.size:
             raise ObjectError(
-                f"the variable {symbol.name!r} ends at byte {symbol.value + symbol.size} of {spec.value_size}",
-                section=spec.section,
+                f"the variable {symbol.name!r} ends at byte {symbol.value + symbol.size} of {section.size}",
+                section=section.name,
             )
         variable = types.get(symbol.section, {}).get(symbol.name)
         entry = GlobalVariable(symbol.name, spec.name, symbol.value, symbol.size, variable.type if variable else 0)

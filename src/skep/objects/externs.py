@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import ClassVar
 
-from skep.btf import Btf, DataSection, Function, Kind, Linkage, Variable, Void
+from skep.btf import Btf, DataSection, Function, Kind, Variable, Void
 from skep.errors import ObjectError
 from skep.objects.kinds import MapType
 from skep.objects.spec import GlobalVariable, MapSpec
@@ -46,27 +46,18 @@ def read_externs(btf: Btf | None) -> Externs:
         return Externs()
     functions, variables = {}, {}
     configuration: list[tuple[int, int, str, int]] = []
-    for type_id in range(1, len(btf)):
-        kind = btf.kind(type_id)
-        if kind is Kind.FUNC:
-            function = btf[type_id]
-            if isinstance(function, Function) and function.linkage is Linkage.EXTERN:
-                functions[function.name] = type_id
-        elif kind is Kind.DATASEC:
-            section = btf[type_id]
-            if not isinstance(section, DataSection) or section.name not in (".ksyms", Externs.CONFIGURATION_MAP):
-                continue
-            for entry in section.variables:
-                variable = btf[entry.variable]
-                if not isinstance(variable, Variable):
-                    continue
-                if section.name == ".ksyms":
-                    untyped = isinstance(btf.resolve(variable.type), Void)
-                    variables[variable.name] = 0 if untyped else variable.type
-                else:
-                    size = btf.size_of(variable.type)
-                    align = btf.align_of(variable.type)
-                    configuration.append((-align, size, variable.name, variable.type))
+    for name in (".ksyms", Externs.CONFIGURATION_MAP):
+        section = btf[btf.find(name, Kind.DATASEC) or 0]
+        for entry in section.variables if isinstance(section, DataSection) else ():
+            match extern := btf[entry.variable]:
+                case Function():
+                    functions[extern.name] = entry.variable
+                case Variable() if name == ".ksyms":
+                    untyped = isinstance(btf.resolve(extern.type), Void)
+                    variables[extern.name] = 0 if untyped else extern.type
+                case Variable():
+                    size, align = btf.size_of(extern.type), btf.align_of(extern.type)
+                    configuration.append((-align, size, extern.name, extern.type))
     offset = 0
     found = []
     for align, size, name, type_id in sorted(configuration):

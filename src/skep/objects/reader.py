@@ -28,8 +28,6 @@ from skep.objects.structops import read_struct_ops
 
 #: Bytes of the largest file that is read; the largest BPF objects known have a few million.
 MAX_FILE_SIZE = 1 << 28
-#: Globals in the address space of an arena, as clang places them.
-_ARENA_SECTION = ".addr_space.1"
 
 
 def open(path: str | os.PathLike[str]) -> Spec:
@@ -67,8 +65,9 @@ def _read(elf: ElfFile, file: str) -> Spec:
     read_btf_maps(elf, btf, definitions, name_function)
     read_legacy_maps(elf, btf, definitions)
     read_struct_ops(elf, btf, definitions, name_function)
-    data, externs = read_data_maps(elf, btf), read_externs(btf)
-    places = _places(elf, codes, definitions, data, externs)
+    arena = next((spec for spec in definitions.maps.values() if spec.type is MapType.ARENA), None)
+    data, externs = read_data_maps(elf, btf, arena), read_externs(btf)
+    places = _places(codes, definitions, data, externs)
     for code in codes.values():
         relocate(elf, code, places)
         resolve_local_calls(code)
@@ -133,21 +132,11 @@ def _read_codes(elf: ElfFile, ext: BtfExt) -> dict[int, Code]:
     }
 
 
-def _places(
-    elf: ElfFile, codes: Mapping[int, Code], definitions: MapDefinitions, data: DataMaps, externs: Externs
-) -> Places:
-    places = {index: DataPlace(spec.name, spec.value_size) for index, spec in data.maps.items()}
-    arena = next((spec.name for spec in definitions.maps.values() if spec.type is MapType.ARENA), None)
-    if (section := elf.by_name.get(_ARENA_SECTION)) is not None:
-        if arena is None:
-            raise ObjectError(
-                "globals of an arena need a map of that type, but none is defined", section=section.name
-            )
-        places[section.index] = DataPlace(arena, section.size)
+def _places(codes: Mapping[int, Code], definitions: MapDefinitions, data: DataMaps, externs: Externs) -> Places:
     return Places(
         maps=definitions.places,
         map_sections=frozenset(definitions.sections),
-        data=places,
+        data={index: DataPlace(spec.name, len(spec.contents or b"")) for index, spec in data.maps.items()},
         codes=codes,
         externs=externs,
     )

@@ -24,7 +24,7 @@ int uses_kernel(u64 *ctx)
 		rcu_lock();
 	task = task_acquire((struct task_struct *)ctx[0]);
 	return task && CONFIG_BPF_SYSCALL && CONFIG_IPV6 == YES && LINUX_KERNEL_VERSION > 0x60000 &&
-	       CONFIG_CC_VERSION_TEXT[0] && CONFIG_HZ && &untyped_variable != &typed_variable && typed_variable;
+	       CONFIG_CC_VERSION_TEXT[0] && CONFIG_HZ && (u64)&untyped_variable > ctx[1] && typed_variable;
 }
 
 char license_text[] SEC("license") = "GPL";
