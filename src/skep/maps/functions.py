@@ -164,7 +164,7 @@ def lookup_any(cpu: Ptr[Cpu], map: Ptr[MapHead], key: Ptr[u8]) -> Ptr[u8]:
     """The address of a value in whatever map, or null."""
     kind = map.type
     index = cast(Ptr[u32], key)
-    if kind in (_HASH, _DEVMAP_HASH):
+    if kind == _HASH or kind == _DEVMAP_HASH:  # noqa: SIM109
         table = cast(Ptr[HashMap], map)
         return hash_table.lookup(cpu, table, key, map.key_size, table.element_stride, map.stride, False)
     if kind == _PERCPU_HASH:
@@ -174,7 +174,7 @@ def lookup_any(cpu: Ptr[Cpu], map: Ptr[MapHead], key: Ptr[u8]) -> Ptr[u8]:
         return array.lookup(map.values, map, index, map.max_entries, map.stride)
     if kind == _PERCPU_ARRAY:
         return array.lookup_per_cpu(cpu, map.values, map, index, map.max_entries, map.stride, map.cpu_stride)
-    if kind in (_DEVMAP, _CPUMAP, _XSKMAP):
+    if kind == _DEVMAP or kind == _CPUMAP or kind == _XSKMAP:  # noqa: SIM109
         return target.lookup(map.values, map, index, map.max_entries)
     return null(u8)
 
@@ -237,7 +237,7 @@ def update_any(
 @function(inline="never")
 def delete_any(cpu: Ptr[Cpu], map: Ptr[MapHead], key: Ptr[u8]) -> i64:
     """Remove a key from whatever map; 0 or a negative error number."""
-    if map.type in (_HASH, _PERCPU_HASH):
+    if map.type == _HASH or map.type == _PERCPU_HASH:  # noqa: SIM109
         table = cast(Ptr[HashMap], map)
         return hash_table.delete(cpu.id, table, key, map.key_size, table.element_stride)
     return i64(_EINVAL)
