@@ -64,11 +64,16 @@ class World(Protocol):
     def function_symbol(self, start: int) -> str:
         """The operand that is the address of the function at slot ``start``, for callbacks."""
 
-    def context_load(self, code: Code, slot: int, base: Value, offset: int, size: int, kind: Kind) -> Value:
-        """A load from the context at the offset that the program sees."""
+    def context_value(self, code: Code, slot: int, base: Value, start: int, offset: int, size: int) -> Value:
+        """A load from the context at the offset that the program sees; ``base`` is its address plus ``start``."""
 
-    def context_store(self, code: Code, slot: int, base: Value, offset: int, size: int, value: Value) -> None:
+    def context_store(
+        self, code: Code, slot: int, base: Value, start: int, offset: int, size: int, value: Value
+    ) -> None:
         """A store to the context at the offset that the program sees."""
+
+    def call_function(self, code: Code, start: int, registers: list[Value]) -> Value:
+        """A call of the program's own function at slot ``start``."""
 
     def call(self, function: FunctionTranslation, slot: int) -> Value:
         """The call at ``slot``; what it leaves in r0."""
@@ -311,11 +316,11 @@ class FunctionTranslation:
         written = not reads or self.state.written & mask == mask
         return self.code.frame.name(at, size, written=written)
 
-    def _context(self, register: int, offset: int) -> int | None:
-        """The offset of an access in the context that the program sees, None if it is no context access."""
+    def _context(self, register: int) -> int | None:
+        """The offset in the context that the register's address has, None if it is no address in the context."""
         kind = self.state.registers[register]
-        if isinstance(kind, Pointer) and kind.target is Target.CONTEXT and kind.offset is not None:
-            return kind.offset + offset
+        if isinstance(kind, Pointer) and kind.target is Target.CONTEXT:
+            return kind.offset
         return None
 
     def _load(self, slot: int, instruction: Instruction) -> None:
@@ -323,11 +328,11 @@ class FunctionTranslation:
         size = SIZES[opcode >> 3 & 3]
         signed = opcode & 0xE0 == 0x80
         base = instruction.src
-        at = self._context(base, instruction.offset)
-        if at is not None:
-            context = self.registers[base]
+        start = self._context(base)
+        if start is not None:
+            at = start + instruction.offset
+            value = self.world.context_value(self.code, slot, self.registers[base], start, at, size)
             self.inference.step(self.state, slot)
-            value = self.world.context_load(self.code, slot, context, at, size, self.state.registers[instruction.dst])
             if signed:
                 low = self.code.word(value) if size == 4 else self.code.narrow(value, size)
                 value = Value(wide=self.code.emit(f"sext i{8 * size} {low} to i64"))
@@ -347,9 +352,10 @@ class FunctionTranslation:
             self._atomic(slot, instruction, size)
             return
         value = registers[instruction.src] if opcode & 7 == STX else number(instruction.imm)
-        at = self._context(instruction.dst, instruction.offset)
-        if at is not None:
-            self.world.context_store(self.code, slot, registers[instruction.dst], at, size, value)
+        start = self._context(instruction.dst)
+        if start is not None:
+            at = start + instruction.offset
+            self.world.context_store(self.code, slot, registers[instruction.dst], start, at, size, value)
         else:
             address, align = self._place(slot, instruction.dst, instruction.offset, size, reads=False)
             accesses.store(self.code, address, size, align, value)

@@ -42,21 +42,17 @@ _FRAME = Pointer(Target.STACK, 0)
 _EVERY = (1 << 11) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Callback:
-    """A helper calls the function in register ``function`` with arguments of these kinds; a register number means
-    the kind of that register at the call."""
+class Known(int):
+    """The kind of a number that is known, ``value``, inside one block: sizes that are passed to helpers mostly are."""
 
-    function: int
-    arguments: tuple[tuple[int, Kind] | int, ...]
+    value: int
 
 
 @dataclass(frozen=True, slots=True)
 class CallEffect:
     """What a call of a helper does to what is known.
 
-    ``sizes`` has, for each argument that may be an address, how many bytes the helper touches there: a number, None if
-    unknown, or minus a register number that holds it.
+    ``sizes`` has, for each argument that may be an address, how many bytes the helper touches there, None if unknown.
     """
 
     returns: Kind
@@ -104,7 +100,6 @@ class Summary:
     exposed: bool = False
     flat: bool = False
     spills_frames: bool = False
-    address_taken: bool = False
     entries: dict[int, State] = field(default_factory=dict)
     callers: set[int] = field(default_factory=set)
 
@@ -129,6 +124,7 @@ class Inference:
         self.environment = environment
         self.summaries = {start: Summary(function) for start, function in functions.items()}
         self._current = self.summaries[min(functions)]
+        self.address_taken: set[int] = set()
         self._pending: list[int] = []
 
     def run(self) -> None:
@@ -178,6 +174,7 @@ class Inference:
                 continue
             if isinstance(terminator, Branch):
                 self._compare(state, self.instructions[terminator.slot], summary)
+            state.registers = [int(kind) if kind.__class__ is Known else kind for kind in state.registers]
             for successor in block.successors:
                 known = entries.get(successor)
                 live = function.blocks[successor].live
@@ -272,7 +269,13 @@ class Inference:
         elif opcode == CALL or opcode == CALLX:
             self._call(state, slot, instruction)
 
-    def _expose(self, kind: Kind) -> None:
+    def leaves(self) -> None:
+        """The function may return a number here that is none of its own: a tail call."""
+        if self._current.returns != 64:
+            self._current.returns = join(self._current.returns, 64)
+
+    def expose(self, kind: Kind) -> None:
+        """The value of kind ``kind`` goes where it is not followed."""
         if is_frame(kind):
             self._current.exposed = self._current.flat = True
 
@@ -283,12 +286,16 @@ class Inference:
         right: Kind = registers[instruction.src] if opcode & 8 else bits_of(instruction.imm)
         wide = opcode & 7 == ALU64
         if operation == 0xB0:
+            if not opcode & 8 and instruction.imm >= 0:
+                known = Known(right)  # type: ignore[arg-type]
+                known.value = instruction.imm
+                return known
             if wide:
                 if not instruction.offset or instruction.offset == 1:
                     return right
-                self._expose(right)
+                self.expose(right)
                 return right if isinstance(right, int) and right < instruction.offset else 64
-            self._expose(right)
+            self.expose(right)
             if instruction.offset:
                 return right if isinstance(right, int) and right < instruction.offset else 32
             return min(right, 32) if isinstance(right, int) else 32
@@ -300,8 +307,8 @@ class Inference:
         elif wide and operation == 0x00 and isinstance(right, Pointer) and isinstance(old, int):
             return self._moved(right, None, old)
         if operation != 0x80 and operation != 0xD0:
-            self._expose(right)
-        self._expose(old)
+            self.expose(right)
+        self.expose(old)
         limit = 64 if wide else 32
         if operation == 0xD0:
             return instruction.imm
@@ -350,10 +357,10 @@ class Inference:
                     self._current.flat = True
                 registers[instruction.dst] = 8 * size
                 return
-            self._expose(value)
+            self.expose(value)
             self._write(state, pointer, instruction.offset, size, None)
             if instruction.imm == 0xF1:
-                self._expose(registers[0])
+                self.expose(registers[0])
                 registers[0] = 8 * size
             elif instruction.imm & 1 and instruction.imm != 0x110:
                 registers[instruction.src] = 8 * size
@@ -364,21 +371,21 @@ class Inference:
         if isinstance(pointer, Pointer) and pointer.target is Target.STACK:
             if pointer.offset is None:
                 self._current.flat = True
-                self._expose(value)
+                self.expose(value)
                 state.slots.clear()
                 return
             at = pointer.offset + offset
             _forget(state.slots, at, size)
             if size == 8 and value is not None:
                 if value != 64:
-                    state.slots[at] = value
+                    state.slots[at] = int(value) if value.__class__ is Known else value
                     if is_frame(value):
                         self._current.spills_frames = True
             else:
-                self._expose(value)
+                self.expose(value)
             state.written |= written_mask(at, size)
             return
-        self._expose(value)
+        self.expose(value)
         if self._current.exposed:
             state.slots.clear()
 
@@ -387,6 +394,7 @@ class Inference:
         if isinstance(reference, MapReference):
             return Pointer(Target.MAP, name=reference.map) if reference.offset is None else MEMORY
         if instruction.src == PSEUDO_FUNCTION:
+            self.address_taken.add(slot + 1 + instruction.imm)
             return Pointer(Target.FUNCTION, slot + 1 + instruction.imm)
         high = self.instructions[slot + 1].imm
         return bits_of(instruction.imm & 0xFFFFFFFF | (high & 0xFFFFFFFF) << 32)
@@ -424,7 +432,7 @@ class Inference:
             self._current.flat = True
             state.slots.clear()
             return
-        length = size if size is not None and size >= 0 else -kind.offset
+        length = -kind.offset if size is None else size
         _forget(state.slots, kind.offset, length)
         state.written |= written_mask(kind.offset, length)
 

@@ -4,32 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from skep.engines.jit import accesses, graph
+from skep.engines.jit import graph
 from skep.engines.jit.code import Code
 from skep.engines.jit.function import FunctionTranslation, llvm_type
 from skep.engines.jit.graph import CALL, CALLX, PSEUDO_CALL, Function
-from skep.engines.jit.inference import CallEffect, Inference
+from skep.engines.jit.inference import FRAME_SIZE, SIZES, CallEffect, Inference
 from skep.engines.jit.kinds import MEMORY, Kind, Pointer, Target
+from skep.engines.jit.contexts import Context
+from skep.engines.jit.helpers import Helpers
 from skep.engines.jit.switches import recover_switches
-from skep.engines.jit.values import Value
-from skep.errors import LoadError, UnsupportedError
+from skep.engines.jit.frame import Frame
+from skep.engines.jit.values import Value, number
+from skep import programs
+from skep.errors import UnsupportedError
 from skep.isa.instruction import Instructions
 from skep.objects.kinds import ProgramType
 from skep.objects.spec import MapReference, ProgramSpec
 
+if TYPE_CHECKING:
+    from skep.lang import Function as Function_
+
 
 @dataclass(frozen=True, slots=True)
 class Translated:
-    """LLVM IR of one program. ``name`` is the native entry point, ``size`` how many slots it was made from.
+    """LLVM IR of one program: ``globals`` that its functions, ``text``, refer to; made from ``size`` slots.
 
-    ``symbols`` are the names that the code refers to and that the loader has to give addresses.
+    ``symbols`` are the names that the code refers to and that the loader has to give addresses, ``helpers`` the
+    functions of the standard library that have to be in the module.
     """
 
-    name: str
     text: str
+    globals: tuple[str, ...]
     size: int
     symbols: tuple[str, ...]
+    helpers: tuple[Function_[..., Any], ...]
 
 
 class ModuleTranslation:
@@ -41,6 +51,10 @@ class ModuleTranslation:
         self.name = name
         self.instructions: Instructions = spec.instructions
         self._symbols: dict[str, str] = {}
+        self._constants: dict[str, str] = {}
+        self._wrappers: dict[int, str] = {}
+        self._context = Context(programs.of(type), spec.attach_type)
+        self._helpers = Helpers(spec, type)
         self.functions: Mapping[int, Function] = self._functions()
         self.inference = Inference(self.instructions, self.functions, spec.references, self)
 
@@ -57,8 +71,14 @@ class ModuleTranslation:
             )
             texts.append(translation.text())
             size += sum(len(block.body) + 1 for block in summary.function.blocks.values())
-        texts[:0] = self._symbols.values()
-        return Translated(self.name, "\n".join(texts), size, tuple(self._symbols))
+        texts += self._wrappers.values()
+        return Translated(
+            text="\n".join(texts),
+            globals=(*self._symbols.values(), *self._constants.values()),
+            size=size,
+            symbols=tuple(self._symbols),
+            helpers=tuple(self._helpers.used.values()),
+        )
 
     def _functions(self) -> dict[int, Function]:
         functions: dict[int, Function] = {}
@@ -79,62 +99,120 @@ class ModuleTranslation:
     def entry_kinds(self) -> list[Kind]:
         """Kinds of the registers when the program starts."""
         kinds: list[Kind] = [None] * 11
-        if self.type is ProgramType.RAW:
+        if self._context.kind.takes_memory:
             kinds[1], kinds[2] = MEMORY, 64
         else:
             kinds[1] = Pointer(Target.CONTEXT, 0)
         return kinds
 
-    def context_load(self, slot: int, offset: int | None, size: int) -> Kind:  # type: ignore[override]
+    def context_load(self, slot: int, offset: int | None, size: int) -> Kind:
         """What a load from the context gives."""
-        raise LoadError("contexts are not there yet", instruction=slot)
+        return self._context.load_kind(slot, offset, size)
 
     def call_effect(self, slot: int, registers: list[Kind]) -> CallEffect:
         """The effect of the helper or kfunc call at ``slot``."""
-        raise UnsupportedError("helpers are not there yet", instruction=slot)
+        instruction = self.instructions[slot]
+        if instruction.opcode == CALLX:
+            raise UnsupportedError(
+                "callx is supported only where it is certain which function the register holds", instruction=slot
+            )
+        return self._helpers.effect(slot, instruction, registers, self.inference)
 
     # The world of the functions.
 
     def map_symbol(self, reference: MapReference) -> str:
-        """The symbol of a map or of an address in its values."""
-        raise UnsupportedError("maps are not there yet")
+        """The symbol of a map or of an address in its values; contents that cannot change are constants."""
+        name = reference.map
+        if reference.offset is None:
+            symbol = f'@"map.{name}"'
+            self._symbols.setdefault(f"map.{name}", f"{symbol} = external global i8")
+            return symbol
+        symbol = f'@"values.{name}"'
+        known = self.spec.maps.get(name)
+        size = known.value_size if known is not None else 1
+        if known is not None and known.frozen and known.contents is not None:
+            self._constants.setdefault(name, f"{symbol} = internal constant [{size} x i8] c\"{_escaped(known.contents)}\", align 16")
+        else:
+            self._symbols.setdefault(f"values.{name}", f"{symbol} = external global [{size} x i8], align 8")
+        if reference.offset == 0:
+            return symbol
+        return f"getelementptr (i8, ptr {symbol}, i64 {reference.offset})"
 
     def function_symbol(self, start: int) -> str:
-        """The address of a function."""
-        return f"@{self.symbol_of(start)}"
+        """The address of a function in the form that callbacks have: five 64-bit numbers and the CPU."""
+        symbol = f"{self.symbol_of(start)}.callback"
+        if start not in self._wrappers:
+            code = Code(Frame(flat=False, size=FRAME_SIZE))
+            values = [number(0), *(Value(wide=f"%a{register}") for register in range(1, 6))]
+            result = code.wide(self.call_function(code, start, values))
+            parameters = ", ".join(f"i64 %a{register}" for register in range(1, 6))
+            lines = [f"define internal i64 @{symbol}({parameters}, ptr %cpu) nounwind {{", *code.lines]
+            self._wrappers[start] = "\n".join([*lines, f"ret i64 {result}", "}"])
+        return f"@{symbol}"
 
-    def context_store(self, code: Code, slot: int, base: Value, offset: int, size: int, value: Value) -> None:
+    def context_value(self, code: Code, slot: int, base: Value, start: int, offset: int, size: int) -> Value:
+        """A load from the context."""
+        return self._context.load(code, slot, base, start, offset, size)
+
+    def context_store(
+        self, code: Code, slot: int, base: Value, start: int, offset: int, size: int, value: Value
+    ) -> None:
         """A store to the context."""
-        raise LoadError("contexts are not there yet", instruction=slot)
+        self._context.store(code, slot, base, start, offset, size, value)
 
     def packet_load(self, function: FunctionTranslation, slot: int) -> Value:
-        """A legacy packet load."""
-        raise UnsupportedError("packet loads are not there yet", instruction=slot)
+        """A legacy packet load; where there is no such byte, the function returns 0."""
+        from skep.engines.jit import packet_loads
+
+        instruction = self.instructions[slot]
+        size = SIZES[instruction.opcode >> 3 & 3]
+        code = function.code
+        at = str(instruction.imm)
+        if instruction.opcode & 0xE0 == 0x40:
+            at = code.emit(f"add i32 {code.word(function.registers[instruction.src])}, {instruction.imm}")
+        position = Value(word=at, wide=code.emit(f"sext i32 {at} to i64"))
+        if self._context.kind.context_name == "__sk_buff":
+            load = packet_loads.load_skb.specialise(size=size)
+            arguments = [function.registers[6], position]
+        elif self._context.kind.takes_memory and function.is_entry:
+            load = packet_loads.load.specialise(size=size)
+            end = code.emit("getelementptr i8, ptr %r1, i64 %r2")
+            arguments = [Value(address="%r1"), Value(address=end), position]
+        else:
+            raise UnsupportedError(
+                f"loads from a packet in the classic way, which programs of type {self._context.kind.label} cannot do",
+                instruction=slot,
+            )
+        loaded = code.wide(self._helpers.invoke(code, slot, load, [number(0), *arguments]))
+        outside = code.emit(f"icmp slt i64 {loaded}, 0")
+        leave, stay = code.labels("leave", "stay")
+        code.lines.append(f"br i1 {outside}, label %{leave}, label %{stay}")
+        code.start(leave)
+        form = function.result_type()
+        code.lines.append(f"ret {form} {'null' if form == 'ptr' else '0'}")
+        code.start(stay)
+        return Value(wide=loaded)
 
     def call(self, function: FunctionTranslation, slot: int) -> Value:
         """The call at ``slot``."""
         instruction = self.instructions[slot]
         if instruction.opcode == CALL and instruction.src == PSEUDO_CALL:
-            return self._call_function(function, slot + 1 + instruction.imm)
+            return self.call_function(function.code, slot + 1 + instruction.imm, function.registers)
         if instruction.opcode == CALLX:
             kind = function.state.registers[instruction.dst]
             if isinstance(kind, Pointer) and kind.target is Target.FUNCTION and kind.offset is not None:
-                return self._call_function(function, kind.offset)
-            raise UnsupportedError(
-                "callx is supported only where it is certain which function the register holds", instruction=slot
-            )
-        raise UnsupportedError("helpers are not there yet", instruction=slot)
+                return self.call_function(function.code, kind.offset, function.registers)
+        return self._helpers.call(function, slot, instruction)
 
-    def _call_function(self, function: FunctionTranslation, start: int) -> Value:
+    def call_function(self, code: Code, start: int, registers: list[Value]) -> Value:
+        """A call of the program's own function at slot ``start`` with r1 to r5 from ``registers``."""
         summary = self.inference.summaries[start]
-        code = function.code
         live = summary.function.entry.live
         arguments = []
         for register in range(1, 6):
             if live >> register & 1:
                 form = llvm_type(summary.parameters[register])
-                value = function.registers[register]
-                arguments.append(f"{form} {_operand(code, value, form)}")
+                arguments.append(f"{form} {_operand(code, registers[register], form)}")
         form = llvm_type(summary.returns)
         result = code.emit(f"call {form} @{self.symbol_of(start)}({', '.join([*arguments, 'ptr %cpu'])})")
         return Value(address=result) if form == "ptr" else Value(word=result) if form == "i32" else Value(wide=result)
@@ -144,4 +222,6 @@ def _operand(code: Code, value: Value, form: str) -> str:
     return code.address(value) if form == "ptr" else code.word(value) if form == "i32" else code.wide(value)
 
 
-_ = accesses
+def _escaped(data: bytes) -> str:
+    """``data`` as the inside of an LLVM string constant."""
+    return "".join(f"\\{byte:02X}" for byte in data)

@@ -1,11 +1,216 @@
-"""Put switches together again that clang's BPF back end took apart into trees of comparisons."""
+"""Put switches together again that clang's BPF back end took apart into trees of comparisons.
+
+LLVM turns a switch into a jump table, a lookup table or arithmetic, but it does not find one in a tree of comparisons,
+least of all where constants are loaded in between. So a tree of comparisons of one register with constants is followed
+with the set of values that reach each node; each leaf then has its cases, and the leaf with the largest set is the
+default. Instructions between the nodes are moved behind the choice, into a block of their own on each path.
+"""
 
 from __future__ import annotations
 
-from skep.engines.jit.graph import Function
-from skep.isa.instruction import Instructions
+from dataclasses import dataclass
+
+from skep.engines.jit.graph import (
+    ALU,
+    ALU64,
+    JMP,
+    JMP32,
+    LDDW,
+    LDX,
+    Block,
+    Branch,
+    Function,
+    Jump,
+    Switch,
+    registers_of,
+)
+from skep.isa.instruction import Instruction, Instructions
+
+#: A tree with fewer comparisons stays as it is.
+_FEWEST = 3
+#: More cases than this are not written out.
+_MOST_CASES = 1024
+#: So many instructions may stand between two nodes.
+_MOST_BETWEEN = 3
+
+#: Disjoint ranges of unsigned values, both ends included, in rising order.
+Ranges = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    """Where a path of the tree ends: the values that take it, the instructions on it, and the block it leads to."""
+
+    ranges: Ranges
+    between: tuple[int, ...]
+    target: int
 
 
 def recover_switches(function: Function, instructions: Instructions) -> bool:
-    """Change ``function``; whether anything changed."""
-    return False
+    """Replace trees of comparisons in ``function`` by switches; whether there were any."""
+    inner: set[int] = set()
+    changed = False
+    fresh = len(instructions)
+    for name in function.order:
+        root = function.blocks[name]
+        if name in inner or not _compared(root, instructions):
+            continue
+        terminator = root.terminator
+        assert isinstance(terminator, Branch)
+        first = instructions[terminator.slot]
+        leaves: list[_Leaf] = []
+        nodes = _follow(function, instructions, root, first, _domain(root, first, instructions), (), leaves)
+        if len(nodes) < _FEWEST:
+            continue
+        switch = _switch(function, first, leaves, fresh)
+        if switch is None:
+            continue
+        fresh += len(leaves)
+        root.terminator = switch
+        inner |= nodes
+        changed = True
+    return changed
+
+
+def _compared(block: Block, instructions: Instructions) -> bool:
+    """Whether the block ends in a comparison of a register with a constant."""
+    terminator = block.terminator
+    if not isinstance(terminator, Branch) or terminator.taken == terminator.other:
+        return False
+    opcode = instructions[terminator.slot].opcode
+    return opcode & 7 in (JMP, JMP32) and not opcode & 8 and opcode & 0xF0 in _TAKEN
+
+
+def _follow(
+    function: Function,
+    instructions: Instructions,
+    block: Block,
+    first: Instruction,
+    ranges: Ranges,
+    between: tuple[int, ...],
+    leaves: list[_Leaf],
+) -> set[int]:
+    """Collect the leaves below ``block``, an inner node that ``ranges`` reach; the nodes of the tree."""
+    terminator = block.terminator
+    assert isinstance(terminator, Branch)
+    instruction = instructions[terminator.slot]
+    taken, other = _split(ranges, instruction)
+    nodes = {block.name}
+    for target, part in ((terminator.taken, taken), (terminator.other, other)):
+        if not part:
+            continue
+        child = function.blocks[target]
+        if len(child.predecessors) == 1 and _is_node(child, first, instructions):
+            nodes |= _follow(
+                function, instructions, child, first, part, (*between, *child.body), leaves
+            )
+        else:
+            leaves.append(_Leaf(part, between, target))
+    return nodes
+
+
+def _is_node(block: Block, first: Instruction, instructions: Instructions) -> bool:
+    if not _compared(block, instructions) or len(block.body) > _MOST_BETWEEN:
+        return False
+    assert isinstance(block.terminator, Branch)
+    own = instructions[block.terminator.slot]
+    if own.dst != first.dst or own.opcode & 7 != first.opcode & 7:
+        return False
+    for slot in block.body:
+        instruction = instructions[slot]
+        if instruction.opcode & 7 not in (ALU, ALU64) and instruction.opcode != LDDW:
+            return False
+        if registers_of(instruction)[1] >> first.dst & 1:
+            return False
+    return True
+
+
+def _domain(block: Block, first: Instruction, instructions: Instructions) -> Ranges:
+    """The values that the register can have at the root, as far as the block itself shows."""
+    limit = (1 << (32 if first.opcode & 7 == JMP32 else 64)) - 1
+    for slot in reversed(block.body):
+        instruction = instructions[slot]
+        if not registers_of(instruction)[1] >> first.dst & 1:
+            continue
+        opcode = instruction.opcode
+        if opcode & 7 == LDX and opcode & 0xE0 == 0x60:
+            limit = min(limit, {0x10: 0xFF, 0x08: 0xFFFF, 0x00: 0xFFFFFFFF}.get(opcode & 0x18, limit))
+        elif opcode & 7 in (ALU, ALU64) and opcode & 0xF8 == 0x50 and instruction.imm >= 0:
+            limit = min(limit, instruction.imm)
+        break
+    return ((0, limit),)
+
+
+def _switch(function: Function, first: Instruction, leaves: list[_Leaf], fresh: int) -> Switch | None:
+    """The switch with these leaves, with new blocks for what stands between; None if it has too many cases."""
+    merged: dict[tuple[tuple[int, ...], int], list[tuple[int, int]]] = {}
+    for leaf in leaves:
+        merged.setdefault((leaf.between, leaf.target), []).extend(leaf.ranges)
+    sizes = {key: sum(high - low + 1 for low, high in ranges) for key, ranges in merged.items()}
+    default = max(sizes, key=sizes.__getitem__)
+    if sum(sizes.values()) - sizes[default] > _MOST_CASES:
+        return None
+    targets: dict[tuple[tuple[int, ...], int], int] = {}
+    for between, target in merged:
+        if between:
+            function.blocks[fresh] = Block(fresh, list(between), Jump(target))
+            targets[between, target] = fresh
+            fresh += 1
+        else:
+            targets[between, target] = target
+    cases = [
+        (value, targets[key])
+        for key, ranges in merged.items()
+        if key != default
+        for low, high in ranges
+        for value in range(low, high + 1)
+    ]
+    return Switch(first.dst, first.opcode & 7 == JMP32, tuple(sorted(cases)), targets[default])
+
+
+def _split(ranges: Ranges, instruction: Instruction) -> tuple[Ranges, Ranges]:
+    """The values for which the comparison holds, and the others."""
+    bits = 32 if instruction.opcode & 7 == JMP32 else 64
+    top = (1 << bits) - 1
+    constant = instruction.imm & top
+    middle = 1 << (bits - 1)
+    holds = _TAKEN[instruction.opcode & 0xF0](constant, top, middle)
+    return _intersection(ranges, holds), _intersection(ranges, _complement(holds, top))
+
+
+def _signed_from(low: int, top: int, middle: int) -> Ranges:
+    """All values that are at least ``low`` as signed numbers."""
+    return ((low, middle - 1),) if low < middle else ((0, middle - 1), (low, top))
+
+
+def _complement(ranges: Ranges, top: int) -> Ranges:
+    gaps = []
+    low = 0
+    for start, end in ranges:
+        if start > low:
+            gaps.append((low, start - 1))
+        low = end + 1
+    if low <= top:
+        gaps.append((low, top))
+    return tuple(gaps)
+
+
+def _intersection(left: Ranges, right: Ranges) -> Ranges:
+    return tuple(
+        (max(a, c), min(b, d)) for a, b in left for c, d in right if max(a, c) <= min(b, d)
+    )
+
+
+#: By operation of a jump: the values that take it, given constant, largest value and first negative value.
+_TAKEN = {
+    0x10: lambda c, top, middle: ((c, c),),
+    0x50: lambda c, top, middle: _complement(((c, c),), top),
+    0x20: lambda c, top, middle: ((c + 1, top),) if c < top else (),
+    0x30: lambda c, top, middle: ((c, top),),
+    0xA0: lambda c, top, middle: ((0, c - 1),) if c else (),
+    0xB0: lambda c, top, middle: ((0, c),),
+    0x60: lambda c, top, middle: _signed_from((c + 1) & top, top, middle) if c != middle - 1 else (),
+    0x70: lambda c, top, middle: _signed_from(c, top, middle),
+    0xC0: lambda c, top, middle: _complement(_signed_from(c, top, middle), top),
+    0xD0: lambda c, top, middle: _complement(_signed_from((c + 1) & top, top, middle) if c != middle - 1 else (), top),
+}

@@ -1,0 +1,187 @@
+"""The JIT as an engine: load a program, run it natively, keep its machine code on disk."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import skep
+from skep import codecache
+from skep.codecache import CodeCache
+from skep.engines import Binding
+from skep.engines.jit import native
+from skep.engines.jit.module import ModuleTranslation, Translated
+from skep.errors import LoadError
+from skep.isa import encode
+from skep.objects.spec import MapReference, ProgramSpec
+
+_ENTRY = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_void_p)
+#: Changes whenever the form of cache entries does.
+_FORMAT = 1
+
+
+class JitLoaded:
+    """A program in native code; it may run on several threads at once, without the interpreter lock."""
+
+    def __init__(self, spec: ProgramSpec, linked: native.Linked, name: str) -> None:
+        self._spec = spec
+        self._linked = linked
+        self._address = linked.addresses[name]
+        self._entry = _ENTRY(self._address)
+
+    @property
+    def spec(self) -> ProgramSpec:
+        """What it was loaded from."""
+        return self._spec
+
+    @property
+    def address(self) -> int:
+        """The native entry point, 0 after :meth:`close`."""
+        return self._address
+
+    def run(self, r1: int, r2: int, cpu: int) -> int:
+        """Run once and return r0; see :class:`skep.engines.Loaded`. The program is trusted: nothing is checked."""
+        if not self._address:
+            raise LoadError(f"program {self._spec.name!r} was closed and cannot run", file=self._spec.file)
+        return int(self._entry(r1, r2, cpu))
+
+    def close(self) -> None:
+        """Give the machine code back, once every program of its module is closed."""
+        if self._address:
+            self._address = 0
+            self._linked.release()
+
+
+class Jit:
+    """The engine that compiles with LLVM.
+
+    ``cache`` keeps machine code between processes; None for none. ``level`` 0 to 3 forces a pipeline instead of the
+    one that the size of the program deserves.
+    """
+
+    name = "jit"
+
+    def __init__(self, *, cache: CodeCache | None | str = "default", level: int | None = None) -> None:
+        self._cache = codecache.default() if isinstance(cache, str) else cache
+        self._level = level
+
+    def load(self, spec: ProgramSpec, binding: Binding) -> JitLoaded:
+        """Make ``spec`` ready to run. Raises LoadError, or UnsupportedError naming what is not implemented."""
+        return self.load_many([spec], [binding])[0]
+
+    def load_many(self, specs: Sequence[ProgramSpec], bindings: Sequence[Binding]) -> list[JitLoaded]:
+        """Make programs ready to run in one module: much faster than one by one where they are small.
+
+        Programs that share a map must have bindings with the same one.
+        """
+        key = self._key(specs, bindings)
+        entry = self._cache.get(key) if self._cache is not None else None
+        if entry is not None:
+            symbols, objects = _unpacked(entry)
+        else:
+            text, size, symbols, portable = self._module(specs, bindings)
+            objects = native.machine_code(text, size, self._level)
+            if self._cache is not None and portable:
+                self._cache.put(key, _packed(symbols, objects))
+        names = _names(len(specs))
+        linked = native.Linked(objects, names, self._imports(symbols, bindings), users=len(specs))
+        return [JitLoaded(spec, linked, name) for spec, name in zip(specs, names, strict=True)]
+
+    def ir(self, spec: ProgramSpec, binding: Binding, *, optimised: bool = False) -> str:
+        """The LLVM IR of a program, as it was translated or after the passes."""
+        text, size, _, _ = self._module([spec], [binding])
+        return str(native.optimised(text, size, self._level)) if optimised else text
+
+    def assembly(self, spec: ProgramSpec, binding: Binding) -> str:
+        """The native assembly of a program."""
+        text, size, _, _ = self._module([spec], [binding])
+        return native.assembly(text, size, self._level)
+
+    def _module(
+        self, specs: Sequence[ProgramSpec], bindings: Sequence[Binding]
+    ) -> tuple[str, int, tuple[str, ...], bool]:
+        """Text, size in slots, symbols to resolve, and whether the code depends on nothing in this process."""
+        parts: list[Translated] = []
+        for spec, binding, name in zip(specs, bindings, _names(len(specs)), strict=True):
+            try:
+                parts.append(ModuleTranslation(spec, binding.type, name).translate())
+            except LoadError as error:
+                error.file = error.file or spec.file
+                raise
+        texts = dict.fromkeys(line for part in parts for line in part.globals)
+        helpers = {function.symbol: function for part in parts for function in part.helpers}
+        symbols = dict.fromkeys(symbol for part in parts for symbol in part.symbols)
+        portable = True
+        library = ""
+        if helpers:
+            from skep.lang import HOST, emit
+
+            emitted = emit(helpers.values(), HOST)
+            library = emitted.text
+            portable = not emitted.variables
+            self._variables = {symbol: variable.address for symbol, variable in emitted.variables.items()}
+        text = "\n".join([*texts, library, *(part.text for part in parts)])
+        return text, sum(part.size for part in parts), tuple(symbols), portable
+
+    def _imports(self, symbols: Sequence[str], bindings: Sequence[Binding]) -> dict[str, int]:
+        maps = {name: one for binding in bindings for name, one in binding.maps.items()}
+        found: dict[str, int] = dict(getattr(self, "_variables", {}))
+        for symbol in symbols:
+            kind, _, name = symbol.partition(".")
+            if name not in maps:
+                raise LoadError(f"the program refers to map {name!r}, which the machine does not have")
+            one = maps[name]
+            address = one.address if kind == "map" else one.values_address
+            if address is None:
+                raise LoadError(f"the program refers to the values of map {name!r}, which cannot be addressed")
+            found[symbol] = address
+        return found
+
+    def _key(self, specs: Sequence[ProgramSpec], bindings: Sequence[Binding]) -> str:
+        """Everything that the machine code depends on, known before anything is translated."""
+        digest = hashlib.blake2b(_identity().encode(), digest_size=20)
+        digest.update(repr(self._level).encode())
+        for spec, binding in zip(specs, bindings, strict=True):
+            code = encode(spec.instructions)
+            references = sorted(spec.references.items())
+            maps = sorted(
+                (name, one.type, one.key_size, one.value_size, one.max_entries, one.flags, one.frozen and one.contents)
+                for name, one in spec.maps.items()
+                if any(isinstance(reference, MapReference) and reference.map == name for _, reference in references)
+            )
+            digest.update(repr((len(code), binding.type, spec.attach_type, references, maps)).encode())
+            digest.update(code)
+        return digest.hexdigest()
+
+
+def _names(count: int) -> tuple[str, ...]:
+    return ("program",) if count == 1 else tuple(f"program{index}" for index in range(count))
+
+
+def _packed(symbols: Sequence[str], objects: bytes) -> bytes:
+    head = json.dumps(list(symbols)).encode()
+    return len(head).to_bytes(4, "little") + head + objects
+
+
+def _unpacked(entry: bytes) -> tuple[tuple[str, ...], bytes]:
+    end = 4 + int.from_bytes(entry[:4], "little")
+    return tuple(json.loads(entry[4:end])), entry[end:]
+
+
+@cache
+def _identity() -> str:
+    """The state of the sources of skep (which is more than a version says), of LLVM and of the CPU."""
+    root = Path(skep.__file__).parent
+    newest = count = 0
+    for directory, _, files in os.walk(root):
+        for file in files:
+            if file.endswith(".py"):
+                state = os.stat(os.path.join(directory, file))
+                newest = max(newest, state.st_mtime_ns)
+                count += state.st_size
+    return f"jit {_FORMAT} {newest} {count} {native.identity()}"
