@@ -12,9 +12,11 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from skep.engines.interpreter.fusion import fuse
+from skep.engines.interpreter.native import NativeHelper, native_helper
 from skep.engines.interpreter.steps import Prepared, Step, make_step
 from skep.engines.interpreter.templates import refusal
 from skep.objects.spec import ProgramSpec
+from skep.stdlib.prototype import HelperPrototype
 
 if TYPE_CHECKING:
     from skep.engines import Binding
@@ -44,6 +46,7 @@ class Code:
         self.blocks: Mapping[int, Step] = _Blocks(self)
         self._functions = _FUNCTIONS + (next(_programs) << 32)
         self._steps: dict[int, Step] = {}
+        self._helpers: dict[int, NativeHelper] = {}
 
     def at(self, slot: int) -> Prepared:
         """What stands at a slot; where no instruction begins, something that faults."""
@@ -61,6 +64,13 @@ class Code:
         if step is None:
             step = self._steps[slot] = make_step(self.at(slot))
         return step
+
+    def native(self, helper: HelperPrototype) -> NativeHelper:
+        """The native function of a helper, compiled when first called. Raises UnsupportedError if there is none."""
+        found = self._helpers.get(helper.number)
+        if found is None:
+            found = self._helpers[helper.number] = native_helper(helper, self.binding.type)
+        return found
 
     def function_address(self, slot: int) -> int:
         """The number that stands for the function at ``slot`` in a register."""

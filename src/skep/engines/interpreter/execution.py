@@ -24,6 +24,7 @@ from skep.objects.kinds import ProgramType
 from skep.programs import of
 
 if TYPE_CHECKING:
+    from skep.engines import Loaded
     from skep.engines.interpreter.hooks import Hook
 
 #: Turns that the ``may_goto`` instructions of one function call have between them: BPF_MAX_LOOPS of Linux.
@@ -297,6 +298,14 @@ class Execution:
         self.code = code
         self.pc = slot
         self.forget()
+
+    def enter_program(self, program: Loaded) -> None:
+        """Go on at the start of another program, as a tail call does."""
+        code = getattr(program, "code", None)
+        if not isinstance(code, Code):
+            raise Fault(f"jumps to the program {program.spec.name}, which was not loaded by the interpreter")
+        self._turns = self._all_turns
+        self.switch(code, 0)
 
     def forget(self) -> None:
         """Look every address up again: regions may have changed."""

@@ -45,9 +45,13 @@ def located(e: Execution, error: SkepError | TypeError) -> Exception:
     """
     if isinstance(error, Fault) and error.instruction is not None:
         return error
-    if isinstance(error, SkepError) and not isinstance(error, Fault):
-        return error
     slot, registers = _where(e, error)
+    if isinstance(error, SkepError) and not isinstance(error, Fault):
+        if error.instruction is None:
+            where = place(e.code, slot)
+            error.file, error.section = where["file"], where["section"]
+            error.instruction, error.source = slot, where["source"]
+        return error
     problem = error.problem if isinstance(error, Fault) else _unwritten(e.code, slot, registers)
     if problem is None:
         return error

@@ -53,8 +53,8 @@ def _follow(start: int, at: Callable[[int], Prepared]) -> tuple[list[Prepared], 
 
 
 def _fill(prepared: Prepared, names: dict[str, Any]) -> str:
-    if prepared.template.constant is not None:
-        names[f"f{prepared.slot}"] = prepared.template.constant
+    constant = f"constant{len(names)}"
+    names[constant] = prepared.template.constant
     return prepared.template.text.format(
         d=f"r{prepared.dst}",
         s=prepared.number if prepared.has_number else f"r{prepared.src}",
@@ -62,7 +62,7 @@ def _fill(prepared: Prepared, names: dict[str, Any]) -> str:
         r0="r0",
         o=prepared.offset,
         k=prepared.number,
-        f=f"f{prepared.slot}",
+        f=constant,
         frame="frame",
         cells="cells",
         slot=prepared.slot,
