@@ -152,6 +152,8 @@ def test_any_words_of_the_language_give_instructions_or_an_assembly_error(text: 
         ("r1 = ksym[id:3, fd:2]", "lddw %r1, ksym[id:3, fd:2]", "18310000030000000000000002000000"),
         ("r1 = subprog[-3]", "lddw %r1, subprog[-3]", "18410000fdffffff0000000000000000"),
         ("9: (85) call bpf_map_lookup_elem#1", "call 1", "8500000001000000"),
+        ("9: (85) call pc+2#bpf_prog_f00_sub", "call local +2", "8510000002000000"),
+        ("9: (18) r1 = 0x5", "lddw %r1, 5", "18010000050000000000000000000000"),
         (".slot 0x95", ".slot 149", "9500000000000000"),
     ],
 )
@@ -256,6 +258,8 @@ def test_remarks_and_slots_in_a_listing() -> None:
         ("r1 = map[m][1]", 13, "only element 0"),
         ("a: a: exit", 4, "label a is defined twice"),
         ("5: call: goto cal", 15, "label cal is not defined; did you mean call"),
+        ("5: (18) r1 += 5", 9, "the listing says opcode 0x18, but this text is 0x07"),
+        ("5: (b7) r1 += 5", 9, "the listing says opcode 0xb7, but this text is 0x07"),
         (".section maps", 1, "directive .section is not known"),
         (".slot x", 7, "one number"),
         ("exit exit", 6, "expected the end of the line"),
@@ -308,6 +312,17 @@ def test_the_kernels_log_format(raw: str, text: str) -> None:
     helpers = {1: "map_lookup_elem"}
     kfunc = "bpf_rcu_read_lock" if program[0].src == 2 and program[0].opcode == 0x85 else None
     assert log_text(program[0], following, helpers=helpers.get, kfunc=kfunc) == text
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+@settings(max_examples=10)
+@given(data=st.data())
+def test_the_kernels_log_is_read_back(row: Row, data: st.DataObject) -> None:
+    if row.name.startswith("lddw_") or row.name == "call_kfunc":
+        return  # The log writes an address, or a name that only a kernel resolves.
+    program = data.draw(instances(row))
+    text = log_text(program[0], program[1] if len(program) > 1 else None)
+    assert assemble(f"7: {text} ; R1=scalar() R10=fp0").instructions == program
 
 
 @given(slots, slots)

@@ -1,7 +1,8 @@
 """Text to instructions, in the kernel's dialect, the mnemonic one, or a mixture that each line tells for itself.
 
-A line is labels (``name:``), then one instruction, then a comment. A listing's ``12:`` or ``12: (bf)`` in front of an
-instruction is skipped, as are the assembler directives of a compiler that hold no code. ``.slot 0x95`` is eight bytes
+A line is labels (``name:``), then one instruction, then a comment. A listing's ``12:`` in front of an instruction is
+skipped; the opcode in ``12: (bf)`` has to agree with the text. Directives of a compiler that hold no code are skipped
+too. ``.slot 0x95`` is eight bytes
 as a number, least significant first. Names stand for distances (labels), helper numbers (the caller's resolver
 says which) and what a loader resolves (:class:`Symbol`); a jump to ``exit`` where no label has that name leads to the
 first ``exit`` instruction, as in the bpf_conformance suite.
@@ -16,6 +17,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from skep.errors import AssemblyError
+from skep.isa import opcodes
 from skep.isa.codec import decode
 from skep.isa.instruction import Instruction, Instructions
 from skep.isa.meaning import signed
@@ -29,7 +31,7 @@ from skep.isa.tokens import Token, TokenError, tokens_of
 HelperNumber = Callable[[str], int | None]
 
 #: What listings put before an instruction: its index, and in the kernel's log its opcode.
-_LISTING: Final = re.compile(r"\s*\d+:(?:\s*\([0-9a-f]{2}\))?(?=\s|$)")
+_LISTING: Final = re.compile(r"\s*\d+:(?:\s*\(([0-9a-f]{2})\))?(?=\s|$)")
 
 #: A directive, as opposed to a label whose name starts with a dot.
 _DIRECTIVE: Final = re.compile(r"\s*(\.\w+)(?=\s|$)", re.ASCII)
@@ -186,7 +188,8 @@ class _Assembler:
                 )
             self._place(self._raw_slot(tokens), number)
         else:
-            self._place(self._parse(tokens, number, line), number)
+            opcode = int(listing[1], 16) if listing and listing[1] else None
+            self._place(self._parse(tokens, number, line, opcode), number)
 
     def _define(self, token: Token) -> None:
         if token.kind != "word":
@@ -205,10 +208,18 @@ class _Assembler:
             raise _Problem(".slot takes one number of at most 64 bits", tokens[-1].column)
         return decode(tokens[1].number.to_bytes(8, "little"))[0]
 
-    def _parse(self, tokens: list[Token], number: int, line: str) -> _Draft:
+    def _parse(self, tokens: list[Token], number: int, line: str, opcode: int | None) -> _Draft:
         match = self._match(tokens)
         if match is None:
             raise self._no_match(tokens)
+        if opcode == opcodes.LDDW and match.row is BY_NAME["mov64_imm"]:
+            # The kernel writes 64-bit immediates like 32-bit ones.
+            tokens = [*tokens, Token("word", "ll", len(line) + 1)]
+            match = self._match(tokens) or match
+        if opcode is not None and opcode != match.row.opcode:
+            raise _Problem(
+                f"the listing says opcode {opcode:#04x}, but this text is {match.row.opcode:#04x}", tokens[0].column
+            )
         draft = _Draft(match.row, self.slot, number, line)
         for capture in match.captures:
             part = tokens[capture.start : capture.end]
@@ -281,7 +292,7 @@ class _Assembler:
             raise _Problem(
                 f"{name.text} is {neither} {known}; call a kernel function as kfunc[{name.text}]", name.column
             )
-        return number
+        return _immediate(number, name.column)
 
 
 def _did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -350,14 +361,16 @@ def _read_target(draft: _Draft, part: Sequence[Token], capture: Capture, column:
     elif short:
         draft.values["offset"] = _within(_amount(part), -0x8000, 0x7FFF, "jump distance", column)
     else:
-        draft.values["imm"] = _within(_amount(part), -(1 << 31), (1 << 31) - 1, "distance", column)
+        # Of a call, the kernel's listings append the callee's name: pc+3#name.
+        distance = part[:-2] if part[-1].kind == "word" else part
+        draft.values["imm"] = _within(_amount(distance), -(1 << 31), (1 << 31) - 1, "distance", column)
 
 
 def _read_helper(draft: _Draft, part: Sequence[Token], capture: Capture, column: int) -> None:
     if len(part) == 1 and part[0].kind == "word":
         draft.label = part[0]
     else:
-        draft.values["imm"] = _immediate(part[-1].number, column)
+        draft.values["imm"] = _immediate(_amount(part), column)
 
 
 _IDENTITY: Final = re.compile(r"id:(\d+|0x[0-9a-fA-F]+)(?:\s*,\s*fd:(-?\d+))?$")

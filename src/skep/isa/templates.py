@@ -10,10 +10,10 @@ of its shape. The placeholders are:
 ``imm``            a number                                                             ``imm``
 ``compared``       a number (the verifier log prints it in hexadecimal)                 ``imm``
 ``off``            ``+ 4``, ``- 4`` or nothing                                          ``offset``
-``off_imm``        the same                                                             ``imm``
+``off_imm``        the same, or ``+ -4``                                                ``imm``
 ``target``         a jump's ``+3``, ``pc+3`` or label                                   ``offset``
 ``far``            the same                                                             ``imm``
-``callee``         ``+3`` or ``pc+3``, without labels, which ``helper`` reads           ``imm``
+``callee``         ``+3``, ``pc+3`` or ``pc+3#name``; ``helper`` reads labels           ``imm``
 ``helper``         a number, a name, or ``name#number``                                 ``imm``
 ``kfunc``          ``kfunc[name]``, ``kfunc[id:7]``, ``kfunc[id:7, fd:1]``              ``imm``, ``offset``
 ``wide``           a number of 64 bits, or a symbol, or symbol + number                 both ``imm``
@@ -55,11 +55,11 @@ _SHAPES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "imm": (("N",), *_SIGNED),
     "compared": (("N",), *_SIGNED),
     "off": ((), *_SIGNED),
-    "off_imm": ((), *_SIGNED),
+    "off_imm": ((), *_SIGNED, ("+", "-", "N")),
     "target": (("N",), *_RELATIVE, ("L",)),
     "far": (("N",), *_RELATIVE, ("L",)),
-    "callee": _RELATIVE,
-    "helper": (("N",), ("L",), ("L", "#", "N")),
+    "callee": (*_RELATIVE, ("pc", "+", "N", "#", "L"), ("pc", "-", "N", "#", "L")),
+    "helper": (("N",), ("L",), ("L", "#", "N"), ("L", "#", "-", "N")),
     "kfunc": (("kfunc[]",),),
     "wide": (("N",), *_SIGNED, ("L",), ("L", "+", "N"), ("L", "-", "N")),
     "map": (("map[]",),),
