@@ -40,8 +40,8 @@ class Externs:
     globals: tuple[GlobalVariable, ...] = ()
 
 
-def read_externs(btf: Btf | None) -> Externs:
-    """The externs that BTF declares."""
+def read_externs(btf: Btf | None, weak: frozenset[str] = frozenset()) -> Externs:
+    """The externs that BTF declares; ``weak`` are the symbols that may stay undefined."""
     if btf is None:
         return Externs()
     functions, variables = {}, {}
@@ -62,7 +62,7 @@ def read_externs(btf: Btf | None) -> Externs:
     found = []
     for align, size, name, type_id in sorted(configuration):
         offset += -offset % -align
-        found.append(GlobalVariable(name, Externs.CONFIGURATION_MAP, offset, size, type_id))
+        found.append(GlobalVariable(name, Externs.CONFIGURATION_MAP, offset, size, type_id, name in weak))
         offset += size
         if offset > _MAX_CONFIGURATION:
             raise ObjectError(f"{offset} bytes of configuration values are impossible; the BTF is damaged")
@@ -70,12 +70,12 @@ def read_externs(btf: Btf | None) -> Externs:
         functions=MappingProxyType(functions),
         variables=MappingProxyType(variables),
         configuration=MappingProxyType({variable.name: variable.offset for variable in found}),
-        map=_configuration_map(btf, offset) if found else None,
+        map=_configuration_map(btf, offset, tuple(found)) if found else None,
         globals=tuple(found),
     )
 
 
-def _configuration_map(btf: Btf, size: int) -> MapSpec:
+def _configuration_map(btf: Btf, size: int, values: tuple[GlobalVariable, ...]) -> MapSpec:
     return MapSpec(
         name=Externs.CONFIGURATION_MAP,
         type=MapType.ARRAY,
@@ -87,5 +87,6 @@ def _configuration_map(btf: Btf, size: int) -> MapSpec:
         contents=bytes(size),
         frozen=True,
         section=Externs.CONFIGURATION_MAP,
+        configuration=values,
         btf=btf,
     )

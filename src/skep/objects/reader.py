@@ -66,7 +66,8 @@ def _read(elf: ElfFile, file: str) -> Spec:
     read_legacy_maps(elf, btf, definitions)
     read_struct_ops(elf, btf, definitions, name_function)
     arena = next((spec for spec in definitions.maps.values() if spec.type is MapType.ARENA), None)
-    data, externs = read_data_maps(elf, btf, arena), read_externs(btf)
+    weak = frozenset(symbol.name for symbol in elf.symbols if symbol.is_weak)
+    data, externs = read_data_maps(elf, btf, arena), read_externs(btf, weak)
     places = _places(codes, definitions, data, externs)
     for code in codes.values():
         relocate(elf, code, places)

@@ -83,6 +83,7 @@ class MapSpec:
 
     ``contents`` is the initial value of a data section's map (``.data`` and kin: one element, key 0).
     ``frozen`` says that user space may not change it after creation, as for ``.rodata``.
+    ``configuration`` are the values that the map ``.kconfig`` has room for, to be filled in for one kernel.
     ``slots`` are initial members of a program array or map of maps: key to the name of a program or map.
     """
 
@@ -102,6 +103,7 @@ class MapSpec:
     numa_node: int | None = None
     map_extra: int = 0
     section: str = ""
+    configuration: tuple[GlobalVariable, ...] = ()
     btf: Btf | None = field(default=None, repr=False, compare=False)
 
 
@@ -149,13 +151,17 @@ class ProgramSpec:
 
 @dataclass(frozen=True, slots=True)
 class GlobalVariable:
-    """A variable in a data section: where its bytes lie (``map``, ``offset``, ``size`` in bytes) and its BTF type."""
+    """A variable in a data section: where its bytes lie (``map``, ``offset``, ``size`` in bytes) and its BTF type.
+
+    ``weak`` is said of a value of the kernel's configuration that may be missing.
+    """
 
     name: str
     map: str
     offset: int
     size: int
     type_id: int = 0
+    weak: bool = False
 
 
 @dataclass(frozen=True, slots=True)
