@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from skep.lang.bpf import BpfCode, compile_bpf
 from skep.lang.function import (
     ExternalFunction,
     Function,
@@ -121,6 +122,7 @@ __all__ = [
     "TARGETS",
     "Array",
     "ArrayView",
+    "BpfCode",
     "EmittedModule",
     "ExternalFunction",
     "Fn",
@@ -152,6 +154,7 @@ __all__ = [
     "big_endian",
     "byte_swap",
     "cast",
+    "compile_bpf",
     "compile_host",
     "compiler_fence",
     "emit",

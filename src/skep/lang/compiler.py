@@ -71,8 +71,13 @@ def _compile(function: Function[..., Any], target: Target) -> Compiled:
     attributes = " nounwind"
     if function.cold:
         attributes += " cold minsize optsize"
-    if function.inline is not None:
-        attributes += " alwaysinline" if function.inline == "always" else " noinline"
+    inline = function.inline
+    if target.is_bpf:
+        # LLVM must not find memcpy in a loop, nor put a switch into data: BPF code has neither.
+        attributes += ' "no-builtins" "no-jump-tables"="true"'
+        inline = inline or "always"
+    if inline is not None:
+        attributes += " alwaysinline" if inline == "always" else " noinline"
     return Compiled(
         head=f'{abi_result(result)} @"{function.symbol}"({", ".join(signature)})',
         attributes=attributes,

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any
 
 from skep.errors import LanguageError
+from skep.lang import memory
 from skep.lang.builder import Builder
 from skep.lang.function import ExternalFunction, Function, Table, Variable
 from skep.lang.namespace import STRUCT_ATTRIBUTE, Namespace, type_of
@@ -150,6 +151,11 @@ class Expressions:
         """An error that points at ``node``."""
         return self.scope.source.error(node, problem)
 
+    def refuse_on_bpf(self, node: ast.AST, problem: str) -> None:
+        """An error if the code is made for BPF, where it would refer to something outside itself."""
+        if self.scope.target.is_bpf:
+            raise self.error(node, f'this {problem}, which BPF code cannot: keep it behind `if not target_is("bpf")`')
+
     # What an expression is
 
     def result(self, node: ast.expr, expected: Type | None = None) -> Result:
@@ -283,13 +289,16 @@ class Expressions:
         if isinstance(found, Function):
             return self.function_value(found)
         if isinstance(found, ExternalFunction):
+            self.refuse_on_bpf(node, f"names the C function {found.symbol}")
             self.scope.externals[found.symbol] = found.type
             return Value(found.type, f'@"{found.symbol}"')
         if isinstance(found, Variable):
+            self.refuse_on_bpf(node, "names a variable of the module")
             self.scope.variables[found.symbol] = found
             pointee = found.type.element if isinstance(found.type, ArrayType) else found.type
             return Value(pointer_type(pointee), f'@"{found.symbol}"')
         if isinstance(found, Table):
+            self.refuse_on_bpf(node, "reads a table")
             return Value(pointer_type(found.element), self.table_symbol(found))
         if isinstance(found, IntType) or found is bool:
             raise self.error(node, "a type is no value: call it to convert, as in u64(x)")
@@ -421,6 +430,7 @@ class Expressions:
             if not 0 <= index.constant < len(found.values):
                 raise self.error(node.slice, f"index {index.constant} is outside a table of {len(found.values)}")
             return constant(found.element, found.values[index.constant])
+        self.refuse_on_bpf(node, "reads a table")
         address = self.element(node.slice, self.table_symbol(found), found.element, index, inbounds=True)
         return Place(found.element, address, found.element.align)
 
@@ -741,6 +751,7 @@ class Expressions:
             if isinstance(found, IntType):
                 return self._conversion(node, found)
             if isinstance(found, ExternalFunction):
+                self.refuse_on_bpf(node, f"calls the C function {found.symbol}")
                 self.scope.externals[found.symbol] = found.type
                 return self._call_typed(node, f'@"{found.symbol}"', found.type, found.symbol)
             if isinstance(found, type) and STRUCT_ATTRIBUTE in vars(found):
@@ -756,6 +767,7 @@ class Expressions:
         if isinstance(callee, Place) and is_scalar(callee.type):
             callee = self.builder.load(callee)
         if isinstance(callee, Value) and isinstance(callee.type, FunctionType):
+            self.refuse_on_bpf(node, "calls through a function pointer")
             return self._call_typed(node, callee.text, callee.type, "this function")
         raise self.error(node, "this is no function")
 
@@ -824,9 +836,7 @@ class Expressions:
     def zeroed(self, kind: StructType | ArrayType) -> Place:
         """A fresh local that is all zero."""
         pointer = self.builder.allocate(kind)
-        self.builder.line(
-            f"call void @llvm.memset.p0.i64(ptr align {kind.align} {pointer}, i8 0, i64 {kind.size}, i1 false)"
-        )
+        memory.fill(self.builder, self.scope.target, pointer, "0", constant(U64, kind.size), kind.align)
         return Place(kind, pointer, kind.align)
 
     def type_argument(self, node: ast.expr) -> Type:
@@ -867,6 +877,16 @@ _EXPRESSIONS: Mapping[type[ast.AST], Callable[[Expressions, ast.expr, Type | Non
     ast.Call: Expressions._call,
     ast.NamedExpr: Expressions._assignment_expression,
 }
+
+
+def argument_count(ex: Expressions, node: ast.Call, least: int, most: int | None = None) -> None:
+    """Refuse a call of an operation that has fewer than ``least`` or more than ``most`` arguments."""
+    most = least if most is None else most
+    if node.keywords:
+        raise ex.error(node.keywords[0], "arguments of an operation have no names here")
+    if not least <= len(node.args) <= most:
+        wanted = str(least) if least == most else f"{least} to {most}"
+        raise ex.error(node, f"this takes {wanted} arguments, not {len(node.args)}")
 
 
 def content_name(text: str) -> str:

@@ -10,13 +10,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from skep.errors import LanguageError
-from skep.lang import operations, surface
-from skep.lang.expressions import Expressions, constant, is_scalar
+from skep.lang import atomics, memory, operations, surface
+from skep.lang.builder import Builder
+from skep.lang.expressions import Expressions, argument_count, constant, is_scalar
 from skep.lang.function import Table
-from skep.lang.operations import Order
+from skep.lang.target import Target
 from skep.lang.types import (
     BOOL,
     I32,
+    U8,
     U64,
     VOID,
     ArrayType,
@@ -31,114 +33,7 @@ from skep.lang.values import Place, Result, Thing, Value, literal
 Row = Callable[[Expressions, ast.Call, Type | None], Result]
 
 _NOTHING = Value(VOID, "")
-
-
-def _count(ex: Expressions, node: ast.Call, least: int, most: int | None = None) -> None:
-    most = least if most is None else most
-    if node.keywords:
-        raise ex.error(node.keywords[0], "arguments of an operation have no names here")
-    if not least <= len(node.args) <= most:
-        wanted = str(least) if least == most else f"{least} to {most}"
-        raise ex.error(node, f"this takes {wanted} arguments, not {len(node.args)}")
-
-
-# Atomics
-
-_LOAD_ORDERS = (Order.RELAXED, Order.ACQUIRE, Order.SEQ_CST)
-_STORE_ORDERS = (Order.RELAXED, Order.RELEASE, Order.SEQ_CST)
-_FENCE_ORDERS = (Order.ACQUIRE, Order.RELEASE, Order.ACQ_REL, Order.SEQ_CST)
-
-
-def _order(ex: Expressions, node: ast.Call, position: int, allowed: tuple[Order, ...] = tuple(Order)) -> Order:
-    if len(node.args) <= position:
-        return Order.SEQ_CST
-    found = ex.result(node.args[position])
-    if not (isinstance(found, Thing) and isinstance(found.object, Order)):
-        raise ex.error(
-            node.args[position], "a memory order is needed here: RELAXED, ACQUIRE, RELEASE, ACQ_REL, SEQ_CST"
-        )
-    if found.object not in allowed:
-        names = ", ".join(one.name for one in allowed)
-        raise ex.error(node.args[position], f"the order is one of {names}, not {found.object.name}")
-    return found.object
-
-
-def _atomic_pointer(ex: Expressions, node: ast.Call) -> tuple[Value, IntType | PointerType]:
-    pointer, kind = ex.pointer(node.args[0])
-    if not isinstance(kind.pointee, IntType | PointerType):
-        raise ex.error(node.args[0], f"atomic operations work on integers and pointers, not on a {kind.pointee}")
-    return pointer, kind.pointee
-
-
-def _atomic_load(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:
-    _count(ex, node, 1, 2)
-    pointer, kind = _atomic_pointer(ex, node)
-    order = _order(ex, node, 1, _LOAD_ORDERS)
-    text = f"load atomic {kind.llvm}, ptr {pointer.text} {order.value}, align {kind.align}"
-    return Value(kind, ex.builder.assign(text))
-
-
-def _atomic_store(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:
-    _count(ex, node, 2, 3)
-    pointer, kind = _atomic_pointer(ex, node)
-    value = ex.value_of_type(node.args[1], kind, "the value")
-    order = _order(ex, node, 2, _STORE_ORDERS)
-    ex.builder.line(f"store atomic {kind.llvm} {value.text}, ptr {pointer.text} {order.value}, align {kind.align}")
-    return _NOTHING
-
-
-def _atomic_update(word: str, signed_word: str | None = None) -> Row:
-    def row(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:
-        _count(ex, node, 2, 3)
-        pointer, kind = _atomic_pointer(ex, node)
-        if isinstance(kind, PointerType) and word != "xchg":
-            raise ex.error(node.args[0], "this works on integers, not on pointers")
-        value = ex.value_of_type(node.args[1], kind, "the value")
-        order = _order(ex, node, 2)
-        name = signed_word if signed_word is not None and isinstance(kind, IntType) and kind.signed else word
-        text = f"atomicrmw {name} ptr {pointer.text}, {kind.llvm} {value.text} {order.value}, align {kind.align}"
-        return Value(kind, ex.builder.assign(text))
-
-    return row
-
-
-#: What a failed comparison may keep of an order: it stores nothing, so it cannot release.
-_FAILURE = {Order.RELEASE: Order.RELAXED, Order.ACQ_REL: Order.ACQUIRE}
-
-
-def _compare_exchange(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:
-    _count(ex, node, 3, 4)
-    pointer, kind = _atomic_pointer(ex, node)
-    old = ex.value_of_type(node.args[1], kind, "the expected value")
-    new = ex.value_of_type(node.args[2], kind, "the new value")
-    order = _order(ex, node, 3)
-    failure = _FAILURE.get(order, order)
-    pair = ex.builder.assign(
-        f"cmpxchg ptr {pointer.text}, {kind.llvm} {old.text}, {kind.llvm} {new.text} {order.value} {failure.value}, "
-        f"align {kind.align}"
-    )
-    return Value(kind, ex.builder.assign(f"extractvalue {{ {kind.llvm}, i1 }} {pair}, 0"))
-
-
-def _fence(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:
-    _count(ex, node, 0, 1)
-    ex.builder.line(f"fence {_order(ex, node, 0, _FENCE_ORDERS).value}")
-    return _NOTHING
-
-
-def _compiler_fence(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:
-    _count(ex, node, 0)
-    ex.builder.line('fence syncscope("singlethread") seq_cst')
-    return _NOTHING
-
-
-def _relax(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:
-    _count(ex, node, 0)
-    hint = ex.scope.target.relax
-    if hint is not None:
-        ex.builder.line(hint)
-    return _NOTHING
-
+_count = argument_count
 
 # Bits and arithmetic
 
@@ -317,15 +212,12 @@ def _size(ex: Expressions, node: ast.expr) -> Value:
     return ex.convert(found, U64)
 
 
-def _transfer(name: str) -> Row:
+def _transfer(emit: Callable[[Builder, Target, str, str, Value], None]) -> Row:
     def row(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:
         _count(ex, node, 3)
         to, _ = ex.pointer(node.args[0])
         source, _ = ex.pointer(node.args[1])
-        size = _size(ex, node.args[2])
-        ex.builder.line(
-            f"call void @llvm.{name}.p0.p0.i64(ptr {to.text}, ptr {source.text}, i64 {size.text}, i1 false)"
-        )
+        emit(ex.builder, ex.scope.target, to.text, source.text, _size(ex, node.args[2]))
         return _NOTHING
 
     return row
@@ -337,79 +229,25 @@ def _memory_set(ex: Expressions, node: ast.Call, expected: Type | None) -> Resul
     byte = ex.value(node.args[1])
     if byte.type is None:
         assert byte.constant is not None
-        text = str(byte.constant & 0xFF)
-    else:
-        integer, kind = (byte, byte.type) if isinstance(byte.type, IntType) else ex.integer(node.args[1])
-        text = integer.text if kind.bits == 8 else ex.builder.assign(f"trunc {kind.llvm} {integer.text} to i8")
-    size = _size(ex, node.args[2])
-    ex.builder.line(f"call void @llvm.memset.p0.i64(ptr {to.text}, i8 {text}, i64 {size.text}, i1 false)")
+        byte = constant(U8, byte.constant)
+    if not isinstance(byte.type, IntType):
+        raise ex.error(node.args[1], f"a byte is an integer, not a {byte.type}")
+    memory.fill(ex.builder, ex.scope.target, to.text, ex.convert(byte, U8).text, _size(ex, node.args[2]))
     return _NOTHING
-
-
-#: Up to this many bytes a comparison of known size is unrolled into words.
-_UNROLL = 128
 
 
 def _memory_equal(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:
     _count(ex, node, 3)
     left, _ = ex.pointer(node.args[0])
     right, _ = ex.pointer(node.args[1])
-    size = _size(ex, node.args[2])
-    if size.constant is None or size.constant > _UNROLL:
-        found = _compare_loop(ex, left.text, right.text, size.text)
-        return Value(BOOL, ex.builder.assign(f"icmp eq i32 {found}, 0"))
-    if size.constant == 0:
-        return constant(BOOL, 1)
-    emit = ex.builder.assign
-    rest, at = size.constant, 0
-    differences = []
-    while rest:
-        width = next(one for one in (8, 4, 2, 1) if one <= rest)
-        llvm = f"i{8 * width}"
-        words = []
-        for base in (left.text, right.text):
-            address = emit(f"getelementptr inbounds i8, ptr {base}, i64 {at}") if at else base
-            words.append(emit(f"load {llvm}, ptr {address}, align 1"))
-        difference = emit(f"xor {llvm} {words[0]}, {words[1]}")
-        differences.append(difference if width == 8 else emit(f"zext {llvm} {difference} to i64"))
-        rest, at = rest - width, at + width
-    total = differences[0]
-    for one in differences[1:]:
-        total = emit(f"or i64 {total}, {one}")
-    return Value(BOOL, emit(f"icmp eq i64 {total}, 0"))
+    return memory.equal(ex.builder, left.text, right.text, _size(ex, node.args[2]))
 
 
 def _memory_compare(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:
     _count(ex, node, 3)
     left, _ = ex.pointer(node.args[0])
     right, _ = ex.pointer(node.args[1])
-    return Value(I32, _compare_loop(ex, left.text, right.text, _size(ex, node.args[2]).text))
-
-
-def _compare_loop(ex: Expressions, left: str, right: str, size: str) -> str:
-    # A loop of its own, because the bpf target has no library to call; the first difference decides.
-    builder = ex.builder
-    head, body, following, end = builder.label(), builder.label(), builder.label(), builder.label()
-    before, step = builder.block, builder.name()
-    builder.jump(head)
-    builder.start(head)
-    at = builder.assign(f"phi i64 [ 0, %{before} ], [ {step}, %{following} ]")
-    inside = builder.assign(f"icmp ult i64 {at}, {size}")
-    builder.branch(inside, body, end)
-    builder.start(body)
-    bytes_found = []
-    for base in (left, right):
-        address = builder.assign(f"getelementptr inbounds i8, ptr {base}, i64 {at}")
-        bytes_found.append(builder.assign(f"load i8, ptr {address}, align 1"))
-    wide = [builder.assign(f"zext i8 {one} to i32") for one in bytes_found]
-    difference = builder.assign(f"sub i32 {wide[0]}, {wide[1]}")
-    same = builder.assign(f"icmp eq i32 {difference}, 0")
-    builder.branch(same, following, end)
-    builder.start(following)
-    builder.line(f"{step} = add nuw i64 {at}, 1")
-    builder.jump(head)
-    builder.start(end)
-    return builder.assign(f"phi i32 [ 0, %{head} ], [ {difference}, %{body} ]")
+    return Value(I32, memory.compare(ex.builder, left.text, right.text, _size(ex, node.args[2])))
 
 
 def _load_unaligned(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:
@@ -585,20 +423,20 @@ def _int(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:
 
 #: Every operation: the object that the name stands for, and how its calls are compiled.
 INTRINSICS: Mapping[object, Row] = {
-    operations.atomic_load: _atomic_load,
-    operations.atomic_store: _atomic_store,
-    operations.atomic_exchange: _atomic_update("xchg"),
-    operations.atomic_compare_exchange: _compare_exchange,
-    operations.atomic_add: _atomic_update("add"),
-    operations.atomic_sub: _atomic_update("sub"),
-    operations.atomic_and: _atomic_update("and"),
-    operations.atomic_or: _atomic_update("or"),
-    operations.atomic_xor: _atomic_update("xor"),
-    operations.atomic_min: _atomic_update("umin", "min"),
-    operations.atomic_max: _atomic_update("umax", "max"),
-    operations.fence: _fence,
-    operations.compiler_fence: _compiler_fence,
-    operations.relax: _relax,
+    operations.atomic_load: atomics.load,
+    operations.atomic_store: atomics.store,
+    operations.atomic_exchange: atomics.update("xchg"),
+    operations.atomic_compare_exchange: atomics.compare_exchange,
+    operations.atomic_add: atomics.update("add"),
+    operations.atomic_sub: atomics.update("sub"),
+    operations.atomic_and: atomics.update("and"),
+    operations.atomic_or: atomics.update("or"),
+    operations.atomic_xor: atomics.update("xor"),
+    operations.atomic_min: atomics.update("umin", "min"),
+    operations.atomic_max: atomics.update("umax", "max"),
+    operations.fence: atomics.fence,
+    operations.compiler_fence: atomics.compiler_fence,
+    operations.relax: atomics.relax,
     operations.byte_swap: _byte_swap,
     operations.big_endian: _big_endian,
     operations.leading_zeros: _bit_count("ctlz", ", i1 false"),
@@ -612,8 +450,8 @@ INTRINSICS: Mapping[object, Row] = {
     operations.add_overflows: _overflows("uadd", "sadd"),
     operations.sub_overflows: _overflows("usub", "ssub"),
     operations.multiply_overflows: _overflows("umul", "smul"),
-    operations.memory_copy: _transfer("memcpy"),
-    operations.memory_move: _transfer("memmove"),
+    operations.memory_copy: _transfer(memory.copy),
+    operations.memory_move: _transfer(memory.move),
     operations.memory_set: _memory_set,
     operations.memory_compare: _memory_compare,
     operations.memory_equal: _memory_equal,

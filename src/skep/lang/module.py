@@ -45,7 +45,7 @@ def emit(
     linkage: str = "internal",
     entry_linkage: str | None = None,
 ) -> EmittedModule:
-    """The text of ``functions`` and of all that they call, which comes before them.
+    """The text of ``functions`` and of all that they call, which comes behind them.
 
     ``linkage`` is LLVM's word for what only calls inside the module reach, ``entry_linkage`` (``linkage`` if None,
     ``"external"`` to export) for the functions asked for. Intrinsics of LLVM need no declaration and get none.
@@ -62,7 +62,7 @@ def emit(
     defined = {function.symbol for function in ordered}
     entry = linkage if entry_linkage is None else entry_linkage
     chosen = set(asked)
-    for function, compiled in ordered.items():
+    for function, compiled in reversed(ordered.items()):
         for symbol, kind in compiled.externals.items():
             if symbol in defined:
                 raise LanguageError(f"{symbol} is both an external function and one of the module")

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
 from skep.errors import LanguageError
+from skep.lang import memory
 from skep.lang.expressions import Expressions, Local, Scope, constant, is_scalar
 from skep.lang.types import I64, U64, VOID, IntType, Type
 from skep.lang.values import Place, Value
@@ -191,10 +192,9 @@ class Statements:
         if not isinstance(source, Place) or source.type is not kind:
             raise self.error(value, f"a {kind} is needed here")
         place = self.expressions.place(target)
-        self.builder.line(
-            f"call void @llvm.memcpy.p0.p0.i64(ptr align {place.align} {place.pointer}, "
-            f"ptr align {source.align} {source.pointer}, i64 {kind.size}, i1 false)"
-        )
+        size = constant(U64, kind.size)
+        align = min(place.align, source.align)
+        memory.copy(self.builder, self.scope.target, place.pointer, source.pointer, size, align)
 
     def _store(self, target: ast.expr, source: ast.expr, place: Place, value: Value) -> None:
         value = self.expressions.adapt(source, value, place.type)
