@@ -52,17 +52,19 @@ def test_json_of_both() -> None:
     rows = [json.loads(line) for line in run(asm, "-", "--json", stdin="r1 = map[m] ll\n\nexit").output.splitlines()]
     assert rows == [
         {
+            "kind": "instruction",
             "slot": 0,
             "line": 1,
             "bytes": "18110000000000000000000000000000",
             "symbol": {"kind": "map", "name": "m", "offset": 0},
         },
-        {"slot": 2, "line": 3, "bytes": "9500000000000000"},
+        {"kind": "instruction", "slot": 2, "line": 3, "bytes": "9500000000000000"},
     ]
     [row] = [
         json.loads(line)
         for line in run(disasm, "--raw", "-", "--json", stdin=bytes.fromhex("95" + "00" * 7)).output.splitlines()
     ]
+    assert row.pop("kind") == "instruction"
     assert row == {"slot": 0, "text": "exit", "opcode": 0x95, "dst": 0, "src": 0, "offset": 0, "imm": 0}
 
 

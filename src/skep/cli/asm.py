@@ -85,6 +85,7 @@ def _as_json(program: Assembly, byte_order: str) -> str:
     for slot, line in program.lines.items():
         width = 2 if program.instructions[slot].is_wide and slot + 1 not in program.lines else 1
         row: dict[str, object] = {
+            "kind": "instruction",
             "slot": slot,
             "line": line,
             "bytes": encode(program.instructions[slot : slot + width], byte_order).hex(),

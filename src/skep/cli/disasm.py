@@ -185,6 +185,7 @@ def _json_rows(lines: list[Line], instructions: Instructions, program: ProgramSp
     for line in lines:
         instruction = instructions[line.slot]
         row: dict[str, object] = {
+            "kind": "instruction",
             "slot": line.slot,
             "text": line.text,
             "opcode": instruction.opcode,
@@ -194,7 +195,7 @@ def _json_rows(lines: list[Line], instructions: Instructions, program: ProgramSp
             "imm": instruction.imm,
         }
         if program is not None:
-            row = {"program": program.name, **row}
+            row["program"] = program.name
         if line.labels:
             row["labels"] = list(line.labels)
         if line.remark:
