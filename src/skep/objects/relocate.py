@@ -24,8 +24,6 @@ _CALL = 0x85
 _PSEUDO_MAP, _PSEUDO_MAP_VALUE, _PSEUDO_KERNEL = 1, 2, 3
 _PSEUDO_KFUNC = 2
 _TYPE_WIDE, _TYPE_CALL = 1, 10
-#: Where compilers put the targets of computed jumps (LLVM 22 at -mcpu=v4 and beyond).
-_JUMP_TABLES = ".jumptables"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +67,16 @@ def relocate(elf: ElfFile, code: Code, places: Places) -> None:
                 instruction=slot,
             )
         try:
-            code.references[slot] = _apply(instructions, slot, relocation, places)
+            code.references[slot] = _apply(elf, instructions, slot, relocation, places)
         except ObjectError as error:
             error.section, error.instruction = section.name, slot
             raise
     code.instructions = tuple(instructions)
 
 
-def _apply(instructions: list[Instruction], slot: int, relocation: Relocation, places: Places) -> Reference | Call:
+def _apply(
+    elf: ElfFile, instructions: list[Instruction], slot: int, relocation: Relocation, places: Places
+) -> Reference | Call:
     symbol = relocation.symbol
     instruction = instructions[slot]
     is_call = instruction.opcode == _CALL
@@ -94,7 +94,7 @@ def _apply(instructions: list[Instruction], slot: int, relocation: Relocation, p
         return Call(function)
     if is_call:
         raise ObjectError(f"a call of {symbol.name!r}, which is not a function")
-    position = symbol.value + addend
+    position, section = symbol.value + addend, elf.sections[symbol.section]
     if (name := places.maps.get((symbol.section, position))) is not None:
         return _refer_to_map(instructions, slot, MapReference(name))
     if symbol.section in places.map_sections:
@@ -106,13 +106,9 @@ def _apply(instructions: list[Instruction], slot: int, relocation: Relocation, p
                 f"which has {place.size}"
             )
         return _refer_to_map(instructions, slot, MapReference(place.map, position))
-    if symbol.name.startswith(_JUMP_TABLES):
-        raise ObjectError(
-            "the program uses a jump table in memory, which no kernel up to 6.18 loads; "
-            "build it with -mcpu=v3 or -fno-jump-tables"
-        )
     raise ObjectError(
-        f"the relocation for {symbol.name!r} refers to a section that holds neither code, maps nor data"
+        f"the relocation for {symbol.name!r} refers to section {section.name}, "
+        "which holds neither code, maps nor data"
     )
 
 
