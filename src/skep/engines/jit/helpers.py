@@ -16,7 +16,7 @@ from skep.engines.jit.values import Value, number
 from skep.errors import LoadError, UnsupportedError
 from skep.isa.instruction import Instruction
 from skep.objects.kinds import ProgramType
-from skep.objects.spec import MapSpec, ProgramSpec
+from skep.objects.spec import MapReference, MapSpec, ProgramSpec
 from skep.stdlib.prototype import Argument, ArgumentKind, HelperPrototype, ReturnKind
 
 if TYPE_CHECKING:
@@ -134,7 +134,11 @@ class Helpers:
                 return _loop(function, callback.offset)
         self._lend(function, slot, row)
         implementation = self._implementation(slot, row, function)
-        result = self.invoke(function.code, slot, implementation, function.registers, self._map_name(row, kinds))
+        name = self._map_name(row, kinds)
+        values = None
+        if name is not None and any(parameter == "values" for parameter, _ in implementation.parameters):
+            values = function.world.map_symbol(MapReference(name, 0))
+        result = self.invoke(function.code, slot, implementation, function.registers, values)
         if row.number == TAIL_CALL:
             _tail_call(function, result)
             return number(-1 % (1 << 64))
@@ -183,9 +187,12 @@ class Helpers:
         slot: int,
         function: Function[..., Any],
         registers: list[Value],
-        map_name: str | None = None,
+        values: str | None = None,
     ) -> Value:
-        """A call of a function of the language with BPF arguments from r1 on; its result as 64 bits."""
+        """A call of a function of the language with BPF arguments from r1 on; its result as 64 bits.
+
+        ``values`` is the operand for a parameter of that name, the first element of a map that is known.
+        """
         from skep.lang.expressions import abi, abi_result
         from skep.lang.types import VOID, BoolType, IntType, PointerType
 
@@ -196,8 +203,8 @@ class Helpers:
             if name == "cpu":
                 operands.append(f"{abi(kind)} %cpu")
                 continue
-            if name == "values" and map_name is not None:
-                operands.append(f'{abi(kind)} @"values.{map_name}"')
+            if name == "values" and values is not None:
+                operands.append(f"{abi(kind)} {values}")
                 continue
             if register > 5:
                 raise LoadError(f"{function.__qualname__} takes more arguments than BPF has", instruction=slot)
