@@ -237,7 +237,7 @@ def update_any(
 @function(inline="never")
 def delete_any(cpu: Ptr[Cpu], map: Ptr[MapHead], key: Ptr[u8]) -> i64:
     """Remove a key from whatever map; 0 or a negative error number."""
-    if map.type == _HASH or map.type == _PERCPU_HASH:  # noqa: SIM109
+    if map.type == _HASH or map.type == _PERCPU_HASH:
         table = cast(Ptr[HashMap], map)
         return hash_table.delete(cpu.id, table, key, map.key_size, table.element_stride)
     return i64(_EINVAL)
