@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 #: First and last address at which an access may begin, and the bytes from the first one on.
 Cell = tuple[int, int, memoryview]
 
+#: Memory that was looked up: its first address, the one past its last, its bytes, and whether they may be written.
+Known = tuple[int, int, memoryview, bool]
+
 #: A cell that covers nothing.
 EMPTY: Final[Cell] = (1, 0, memoryview(b""))
 
@@ -46,10 +49,8 @@ _OPAQUE: Final = {
 }
 
 
-def reach(e: Execution, address: int, size: int, verb: str, *, store: bool) -> Cell:
-    """Check an access to memory that is no visible context field, and give the cell that covers it."""
-    if address & size - 1 and verb == "updates":
-        raise Fault(f"updates {_bytes(size)} at {address:#x}, which atomic access needs aligned", address=address)
+def reach(e: Execution, address: int, size: int, verb: str, *, store: bool) -> Known:
+    """Check an access to memory that is no visible context field, and give all that may be accessed around it."""
     region = e.space.find(address, size)
     if region is None:
         raise stray(e, verb, size, address)
@@ -62,12 +63,11 @@ def reach(e: Execution, address: int, size: int, verb: str, *, store: bool) -> C
         )
     low, high = _bounds(e, region, address, size, verb, store)
     start = low - region.address
-    return low, high - size, e.view(region)[start : start + high - low]
+    return low, high, e.view(region)[start : start + high - low], region.writable
 
 
 def _bounds(e: Execution, region: Region, address: int, size: int, verb: str, store: bool) -> tuple[int, int]:
-    """From where to where accesses are in order around ``address``, for which they are known to be or a fault is
-    raised."""
+    """From where to where accesses are in order, the one asked for among them; raises Fault if that one is not."""
     if region.kind is RegionKind.STACK:
         depth = e.stack.depth_of(region, address)
         if depth is None or depth > len(e.frames):

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from skep.engines.interpreter import access
 from skep.errors import Fault
+from skep.lang import size_of, view
+from skep.maps.layout import MapHead
 from skep.memory import RegionKind
-from skep.objects.spec import MapSpec
-from skep.stdlib.prototype import Argument, ArgumentFlag, ArgumentKind, HelperPrototype
+from skep.stdlib.prototype import ArgumentFlag, ArgumentKind, HelperPrototype
 
 if TYPE_CHECKING:
     from skep.engines.interpreter.execution import Execution
@@ -30,14 +32,14 @@ _SIZES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Call:
-    """A call while its arguments are looked at; ``map`` is the map among them, once it was seen."""
+    """A call while its arguments are looked at; ``map`` has the key and value size of the map among them."""
 
     e: Execution
     helper: HelperPrototype
     values: list[int]
-    map: MapSpec | None
+    map: tuple[int, int] = (1, 1)
 
     def name(self, index: int) -> str:
         """An argument for a message: ``r2 (key)``."""
@@ -49,99 +51,125 @@ class _Call:
         return Fault(f"bpf_{self.helper.name}: {problem}")
 
 
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """What is checked of one argument, with what the check needs to know of the prototype at hand."""
+
+    check: Callable[[_Call, _Check], None]
+    index: int
+    kind: ArgumentKind
+    maybe_null: bool
+    writes: bool
+    is_aligned: bool
+    size: int
+
+
 def check_arguments(e: Execution, helper: HelperPrototype) -> list[int]:
     """The values of a helper's arguments, each of which is what the helper may be given. Raises Fault."""
-    values: list[int] = []
-    for index in range(len(helper.arguments)):
-        value = e.registers[index + 1]
-        if value is None:
-            name = _Call(e, helper, values, None).name(index)
-            raise Fault(f"bpf_{helper.name}: {name} was never written (or not since the last call)")
-        values.append(value)
-    call = _Call(e, helper, values, _map_of(e, helper, values))
-    for index, argument in enumerate(helper.arguments):
-        check = _CHECKS.get(argument.kind)
-        if check is None or (argument.maybe_null and not values[index]):
-            continue
-        check(call, index, argument)
-    return values
+    count = len(helper.arguments)
+    values = e.registers[1 : count + 1]
+    call = _Call(e, helper, values)  # type: ignore[arg-type]  # None is found below
+    if None in values:
+        raise call.fault(f"{call.name(values.index(None))} was never written (or not since the last call)")
+    for check in _plan(helper):
+        if values[check.index] or not check.maybe_null:
+            check.check(call, check)
+    return call.values
 
 
-def _map_of(e: Execution, helper: HelperPrototype, values: list[int]) -> MapSpec | None:
-    for argument, value in zip(helper.arguments, values, strict=True):
-        if argument.kind is ArgumentKind.MAP:
-            return next((one.spec for one in e.code.binding.maps.values() if one.address == value), None)
-    return None
+@cache
+def _plan(helper: HelperPrototype) -> tuple[_Check, ...]:
+    return tuple(
+        _Check(
+            _CHECKS[argument.kind],
+            index,
+            argument.kind,
+            argument.maybe_null,
+            ArgumentFlag.WRITE in argument.flags or argument.kind in _SIZES,
+            ArgumentFlag.ALIGNED in argument.flags,
+            argument.size,
+        )
+        for index, argument in enumerate(helper.arguments)
+        if argument.kind in _CHECKS
+    )
 
 
-def _memory(call: _Call, index: int, size: int, argument: Argument) -> None:
+def _memory(call: _Call, check: _Check, size: int) -> None:
     """``size`` bytes must lie at an argument, and be writable if the helper writes them."""
     if not size:
         return
-    address, e = call.values[index], call.e
-    store = ArgumentFlag.WRITE in argument.flags
+    address = call.values[check.index]
     try:
-        access.reach(e, address, size, "writes" if store else "reads", store=store)
+        access.reach(call.e, address, size, "writes" if check.writes else "reads", store=check.writes)
     except Fault as error:
-        problem = f"{call.name(index)}: it {error.problem}"
-        raise Fault(f"bpf_{call.helper.name}: {problem}", address=error.address, region=error.region) from None
-    if ArgumentFlag.ALIGNED in argument.flags and address % size:
-        raise call.fault(f"{call.name(index)} is {address:#x}, which is not aligned to {size} bytes")
+        problem = f"bpf_{call.helper.name}: {call.name(check.index)}: it {error.problem}"
+        raise Fault(problem, address=error.address, region=error.region) from None
+    if check.is_aligned and address % size:
+        raise call.fault(f"{call.name(check.index)} is {address:#x}, which is not aligned to {size} bytes")
 
 
-def _map(call: _Call, index: int, argument: Argument) -> None:
-    region = call.e.space.find(call.values[index])
-    if region is None or region.kind is not RegionKind.MAP or region.address != call.values[index]:
-        raise call.fault(f"{call.name(index)} is {call.values[index]:#x}, which is no map")
+def _map(call: _Call, check: _Check) -> None:
+    address = call.values[check.index]
+    found = call.e.code.map_at(address)
+    if found is not None:
+        call.map = found.spec.key_size, found.spec.value_size
+        return
+    # One that a map of maps holds has no name of its own in the program.
+    region = call.e.space.find(address, size_of(MapHead))
+    if region is None or region.kind is not RegionKind.MAP or region.address != address:
+        raise call.fault(f"{call.name(check.index)} is {address:#x}, which is no map")
+    head = view(MapHead, address)
+    call.map = head.key_size, head.value_size
 
 
-def _key(call: _Call, index: int, argument: Argument) -> None:
-    _memory(call, index, call.map.key_size if call.map else 1, argument)
+def _key(call: _Call, check: _Check) -> None:
+    _memory(call, check, call.map[0])
 
 
-def _value(call: _Call, index: int, argument: Argument) -> None:
-    _memory(call, index, call.map.value_size if call.map else 1, argument)
+def _value(call: _Call, check: _Check) -> None:
+    _memory(call, check, call.map[1])
 
 
-def _sized_memory(call: _Call, index: int, argument: Argument) -> None:
-    if argument.size:
-        _memory(call, index, argument.size, argument)
-    elif index + 1 < len(call.values):
-        _memory(call, index, call.values[index + 1], argument)
+def _sized_memory(call: _Call, check: _Check) -> None:
+    size = check.size
+    if not size and check.index + 1 < len(call.values):
+        size = call.values[check.index + 1]
+    _memory(call, check, size)
 
 
-def _size(call: _Call, index: int, argument: Argument) -> None:
-    if not call.values[index]:
-        raise call.fault(f"{call.name(index)} is 0, and must be the size of some memory")
+def _size(call: _Call, check: _Check) -> None:
+    if not call.values[check.index]:
+        raise call.fault(f"{call.name(check.index)} is 0, and must be the size of some memory")
 
 
-def _own_structure(call: _Call, index: int, argument: Argument) -> None:
-    _memory(call, index, _SIZES[argument.kind], Argument(argument.kind, argument.flags | ArgumentFlag.WRITE))
+def _own_structure(call: _Call, check: _Check) -> None:
+    _memory(call, check, _SIZES[check.kind])
 
 
-def _somewhere(call: _Call, index: int, argument: Argument) -> None:
-    _memory(call, index, 1, argument)
+def _somewhere(call: _Call, check: _Check) -> None:
+    _memory(call, check, 1)
 
 
-def _context(call: _Call, index: int, argument: Argument) -> None:
-    if call.values[index] != call.e.context_address:
-        raise call.fault(f"{call.name(index)} is {call.values[index]:#x}, which is not the context")
+def _context(call: _Call, check: _Check) -> None:
+    if call.values[check.index] != call.e.context_address:
+        raise call.fault(f"{call.name(check.index)} is {call.values[check.index]:#x}, which is not the context")
 
 
-def _function(call: _Call, index: int, argument: Argument) -> None:
-    if call.e.code.function_slot(call.values[index]) is None:
-        raise call.fault(f"{call.name(index)} is {call.values[index]:#x}, which is no function of this program")
+def _function(call: _Call, check: _Check) -> None:
+    value = call.values[check.index]
+    if call.e.code.function_slot(value) is None:
+        raise call.fault(f"{call.name(check.index)} is {value:#x}, which is no function of this program")
 
 
-def _string(call: _Call, index: int, argument: Argument) -> None:
-    _memory(call, index, 1, argument)
-    address = call.values[index]
-    low, _, view = access.reach(call.e, address, 1, "reads", store=False)
-    if 0 not in view[address - low :]:
-        raise call.fault(f"{call.name(index)} is a string without an end: no zero byte follows in its memory")
+def _string(call: _Call, check: _Check) -> None:
+    _memory(call, check, 1)
+    address = call.values[check.index]
+    low, _, bytes_there, _ = access.reach(call.e, address, 1, "reads", store=False)
+    if 0 not in bytes_there[address - low :]:
+        raise call.fault(f"{call.name(check.index)} is a string without an end: no zero byte follows in its memory")
 
 
-_CHECKS: Final[Mapping[ArgumentKind, Callable[[_Call, int, Argument], None]]] = {
+_CHECKS: Final[Mapping[ArgumentKind, Callable[[_Call, _Check], None]]] = {
     ArgumentKind.MAP: _map,
     ArgumentKind.MAP_KEY: _key,
     ArgumentKind.MAP_VALUE: _value,

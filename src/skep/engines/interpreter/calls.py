@@ -73,10 +73,10 @@ def call_kfunc(e: Execution, slot: int, following: int) -> int | None:
 
 def _tail_call(e: Execution, following: int, arguments: list[int]) -> int | None:
     context, address, index = arguments
-    name = next((name for name, found in e.code.binding.maps.items() if found.address == address), None)
+    found = e.code.map_at(address)
     registers = e.registers
     registers[0:6] = [None] * 6
-    program = e.code.binding.tails.get(name or "", {}).get(index & MASK32)
+    program = e.code.binding.tails.get(found.spec.name if found else "", {}).get(index & MASK32)
     if program is None or e.tail_calls == MAX_TAIL_CALLS:
         return following
     e.tail_calls += 1
@@ -107,7 +107,7 @@ def _loop(e: Execution, arguments: list[int]) -> Callbacks:
 def _for_each(e: Execution, arguments: list[int]) -> Callbacks:
     """``bpf_for_each_map_elem``: call a function with each element that the map held at the start."""
     address, function, context, flags = arguments
-    found = next((one for one in e.code.binding.maps.values() if one.address == address), None)
+    found = e.code.map_at(address)
     if flags or found is None:
         return -errno.EINVAL
     lookup = e.code.native(prototype(LOOKUP, e.kind.type))
@@ -155,7 +155,7 @@ def load_packet(e: Execution, size: int, offset: int) -> int | None:
         raise Fault(f"loads from a packet in the classic way, which programs of type {e.kind.label} cannot do")
     if offset < 0 or start + offset + size > end:
         return None
-    low, _, view = access.reach(e, start + offset, size, "reads", store=False)
+    low, _, view, _ = access.reach(e, start + offset, size, "reads", store=False)
     place = start + offset - low
     return int.from_bytes(view[place : place + size], "big")
 

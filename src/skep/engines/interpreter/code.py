@@ -21,6 +21,7 @@ from skep.stdlib.prototype import HelperPrototype
 if TYPE_CHECKING:
     from skep.engines import Binding
     from skep.engines.interpreter.execution import Execution
+    from skep.maps import Map
 
 #: How often a block runs step by step before it is compiled: by then stepping has cost about as much as compiling
 #: does.
@@ -47,6 +48,7 @@ class Code:
         self._functions = _FUNCTIONS + (next(_programs) << 32)
         self._steps: dict[int, Step] = {}
         self._helpers: dict[int, NativeHelper] = {}
+        self._maps: dict[int, Map] | None = None
 
     def at(self, slot: int) -> Prepared:
         """What stands at a slot; where no instruction begins, something that faults."""
@@ -71,6 +73,12 @@ class Code:
         if found is None:
             found = self._helpers[helper.number] = native_helper(helper, self.binding.type)
         return found
+
+    def map_at(self, address: int) -> Map | None:
+        """The map of the program whose descriptor is at ``address``, or None."""
+        if self._maps is None:
+            self._maps = {found.address: found for found in self.binding.maps.values()}
+        return self._maps.get(address)
 
     def function_address(self, slot: int) -> int:
         """The number that stands for the function at ``slot`` in a register."""

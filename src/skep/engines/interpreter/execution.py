@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from skep.engines.interpreter import access, calls
-from skep.engines.interpreter.access import EMPTY, READERS, Cell
+from skep.engines.interpreter.access import EMPTY, READERS, Cell, Known
 from skep.engines.interpreter.code import Code
 from skep.engines.interpreter.fault import located
 from skep.engines.interpreter.stack import MAX_FRAMES, Stack
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 #: Turns that the ``may_goto`` instructions of one function call have between them: BPF_MAX_LOOPS of Linux.
 MAX_TURNS: Final = 8 * 1024 * 1024
+
+#: Pieces of memory that an execution remembers; more would take longer to search than to look up.
+MOST_KNOWN: Final = 8
 
 #: A helper that calls back: yields the address of a function and its arguments, is sent r0, returns its own r0.
 Callbacks = Generator[tuple[int, tuple[int, ...]], int, int]
@@ -89,6 +92,7 @@ class Execution:
         self._all_turns = turns
         self._turns = turns
         self._stack_cells: list[int] = []
+        self._known: list[Known] = []
         self._views: dict[int, tuple[Region, memoryview]] = {}
         #: Structures that the program has read a pointer to from its context: from, to, writable.
         self.granted: list[tuple[int, int, bool]] = []
@@ -175,7 +179,7 @@ class Execution:
         """A load that the cell of its slot does not cover."""
         if self.context_low <= address < self.context_high:
             return access.load_context(self, address - self.context_low, size)
-        low, _, view = self._remember(slot, access.reach(self, address, size, "reads", store=False))
+        low, _, view = self._look_up(slot, address, size, "reads", store=False)
         value: int = READERS[size].unpack_from(view, address - low)[0]
         return value
 
@@ -184,7 +188,7 @@ class Execution:
         if self.context_low <= address < self.context_high:
             access.store_context(self, address - self.context_low, size, value)
             return
-        low, _, view = self._remember(slot, access.reach(self, address, size, "writes", store=True))
+        low, _, view = self._look_up(slot, address, size, "writes", store=True)
         READERS[size].pack_into(view, address - low, value)
 
     def reach(self, slot: int, address: int, size: int) -> Cell:
@@ -193,7 +197,9 @@ class Execution:
             raise Fault(
                 f"updates {size} bytes at {address:#x}, in the context, which is not plain memory", address=address
             )
-        return self._remember(slot, access.reach(self, address, size, "updates", store=True))
+        if address & size - 1:
+            raise Fault(f"updates {size} bytes at {address:#x}, which atomic access needs aligned", address=address)
+        return self._look_up(slot, address, size, "updates", store=True)
 
     def load_packet(self, following: int, size: int, offset: int) -> int | None:
         """A legacy packet load; outside the packet it ends the function with 0."""
@@ -311,6 +317,7 @@ class Execution:
         """Look every address up again: regions may have changed."""
         self.cells = [EMPTY] * len(self.code.slots)
         self._stack_cells.clear()
+        self._known.clear()
         self._views.clear()
 
     def view(self, region: Region) -> memoryview:
@@ -324,8 +331,19 @@ class Execution:
         """From where to where packet memory is the program's at this moment."""
         return self.kind.packet_bounds(self.context_address, 0, 0)
 
-    def _remember(self, slot: int, cell: Cell) -> Cell:
-        self.cells[slot] = cell
-        if self.stack.region.address <= cell[0] < self.stack.region.end:
+    def _look_up(self, slot: int, address: int, size: int, verb: str, *, store: bool) -> Cell:
+        """The cell for an access, from what was looked up before or anew; kept for its slot."""
+        for low, end, view, writable in self._known:
+            if low <= address <= end - size and (writable or not store):
+                cell = self.cells[slot] = low, end - size, view
+                return cell
+        known = low, end, view, _ = access.reach(self, address, size, verb, store=store)
+        if self.stack.region.address <= low < self.stack.region.end:
+            # Not to be found again once its frame is gone.
             self._stack_cells.append(slot)
+        else:
+            if len(self._known) == MOST_KNOWN:
+                del self._known[0]
+            self._known.append(known)
+        cell = self.cells[slot] = low, end - size, view
         return cell

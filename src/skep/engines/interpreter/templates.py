@@ -115,7 +115,7 @@ FRAME_STORE = "write{size}({frame}, {place}, {s} & {mask})"
 ATOMIC = (
     "n = {s} & {mask}\n"
     + ADDRESS
-    + "if not low <= a <= high: low, high, view = e.reach({slot}, a, {size})\n"
+    + "if not low <= a <= high or a & {size} - 1: low, high, view = e.reach({slot}, a, {size})\n"
     + "with exclusive:\n"
     + "    old, = read{size}(view, a - low)\n"
     + "    write{size}(view, a - low, {update})"
