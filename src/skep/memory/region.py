@@ -16,6 +16,7 @@ import mmap
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from enum import StrEnum
+from threading import Lock
 from types import TracebackType
 
 from skep.errors import RequestError
@@ -103,13 +104,15 @@ class Region:
 class AddressSpace:
     """All regions that programs of one machine may touch, found by address; regions never overlap.
 
-    Changes replace the sorted tables as a whole, so that interpreters on other threads always see a consistent pair.
+    Changes are made one at a time and replace the sorted tables as a whole, so that interpreters on other threads
+    always see a consistent pair.
     """
 
     def __init__(self) -> None:
         self._tables: tuple[list[int], list[Region]] = ([], [])
         self._last: Region | None = None
         self._memory: dict[int, object] = {}
+        self._changing = Lock()
 
     def __enter__(self) -> AddressSpace:
         return self
@@ -128,6 +131,11 @@ class AddressSpace:
         """Make ``region`` known and return it. Raises RequestError if it is empty or overlaps one that is known."""
         if region.size <= 0:
             raise RequestError(f'the {region.kind.value} "{region.name}" has no bytes and cannot be a region')
+        with self._changing:
+            self._insert(region)
+        return region
+
+    def _insert(self, region: Region) -> None:
         starts, regions = self._tables
         place = bisect_right(starts, region.address)
         for neighbour in regions[max(place - 1, 0) : place + 1]:
@@ -140,16 +148,16 @@ class AddressSpace:
             [*starts[:place], region.address, *starts[place:]],
             [*regions[:place], region, *regions[place:]],
         )
-        return region
 
     def remove(self, region: Region) -> None:
         """Forget ``region``; memory that :meth:`allocate` gave it is released. Raises RequestError if unknown."""
-        starts, regions = self._tables
-        place = bisect_right(starts, region.address) - 1
-        if place < 0 or regions[place].address != region.address:
-            raise RequestError(f'the {region.kind.value} "{region.name}" is not in this address space')
-        self._tables = ([*starts[:place], *starts[place + 1 :]], [*regions[:place], *regions[place + 1 :]])
-        self._last = None
+        with self._changing:
+            starts, regions = self._tables
+            place = bisect_right(starts, region.address) - 1
+            if place < 0 or regions[place].address != region.address:
+                raise RequestError(f'the {region.kind.value} "{region.name}" is not in this address space')
+            self._tables = ([*starts[:place], *starts[place + 1 :]], [*regions[:place], *regions[place + 1 :]])
+            self._last = None
         self._memory.pop(region.address, None)
 
     def find(self, address: int, size: int = 1) -> Region | None:
@@ -182,10 +190,12 @@ class AddressSpace:
         *,
         writable: bool = True,
         align: int = 64,
+        stride: int = 0,
+        element_size: int = 0,
     ) -> Region:
         """A new region of zeroed memory whose address is a multiple of ``align``, a power of two up to 4096."""
         address, owner = allocate_zeroed(size, align)
-        region = self.add(Region(name, address, size, kind, writable))
+        region = self.add(Region(name, address, size, kind, writable, stride, element_size))
         self._memory[address] = owner
         return region
 
