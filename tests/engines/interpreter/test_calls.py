@@ -335,3 +335,24 @@ def test_packet_loads_need_the_context_and_clobber_arguments() -> None:
     assert "r6 does not hold the context" in str(fault("r6 = 1\nr0 = *(u8 *)skb[0]\nexit"))
     assert "r6 does not hold the context" in str(fault("r0 = *(u8 *)skb[0]\nexit"))
     assert "reads r1" in str(fault("r6 = r1\nr0 = *(u8 *)skb[0]\nr0 = r1\nexit"))
+
+
+# Spin locks.
+
+UNLOCK = "r1 = r6\ncall 94\n"
+
+
+def test_one_lock_at_a_time_and_none_at_the_end(world: World) -> None:
+    lock = "r6 = r1\ncall 93\n"
+    assert world.run(lock + UNLOCK + "r0 = 4\nexit") == 4
+    assert "may hold one at a time" in world.fault(lock + "r1 = r6\nr1 += 4\ncall 93\nexit")
+    assert "may hold one at a time" in world.fault(lock + "r1 = r6\ncall 93\nexit")
+    assert "does not hold the lock" in world.fault("call 94\nexit")
+    assert "does not hold the lock" in world.fault(lock + "r1 = r6\nr1 += 4\ncall 94\nexit")
+    assert "ends the program while it holds the lock" in world.fault(lock + "r0 = 0\nexit")
+
+
+def test_a_fault_gives_the_lock_back(world: World) -> None:
+    world.fault("r6 = r1\ncall 93\nr0 = *(u64 *)(r9 + 0)\nexit")
+    assert [name for name, _ in world.calls] == ["spin_lock", "spin_unlock"]
+    assert world.calls[0][1] == world.calls[1][1] == [world.memory.address]

@@ -28,8 +28,10 @@ from skep.stdlib.prototypes import prototype
 if TYPE_CHECKING:
     from skep.engines.interpreter.execution import Callbacks, Execution
 
-TAIL_CALL: Final = 12
 LOOKUP: Final = 1
+TAIL_CALL: Final = 12
+SPIN_LOCK: Final = 93
+SPIN_UNLOCK: Final = 94
 
 #: Rounds of ``bpf_loop`` at most: BPF_MAX_LOOPS of Linux.
 MAX_LOOPS: Final = 8 * 1024 * 1024
@@ -51,7 +53,11 @@ def call_helper(e: Execution, slot: int, following: int, number: int) -> int | N
     calling_back = _CALLING_BACK.get(number)
     if calling_back is not None:
         return e.call_back(calling_back(e, arguments), None, following)
+    if number in (SPIN_LOCK, SPIN_UNLOCK):
+        _check_lock(e, number, arguments[0])
     result = e.code.native(helper).call(e, arguments)
+    if number in (SPIN_LOCK, SPIN_UNLOCK):
+        e.held = arguments[0] if number == SPIN_LOCK else None
     registers = e.registers
     registers[0] = None if helper.returns.kind is ReturnKind.VOID else result & MASK64
     registers[1:6] = [None] * 5
@@ -66,6 +72,23 @@ def call_kfunc(e: Execution, slot: int, following: int) -> int | None:
     if not isinstance(reference, KfuncReference):
         raise Fault("calls a kernel function by number, which means nothing outside the kernel it was loaded into")
     raise UnsupportedError(f"the kernel function {reference.name} has no implementation here")
+
+
+# Spin locks: a program that takes a lock it holds would wait for itself for ever, in native code.
+
+
+def _check_lock(e: Execution, number: int, address: int) -> None:
+    if number == SPIN_LOCK and e.held is not None:
+        raise Fault(f"bpf_spin_lock: the program holds the lock at {e.held:#x} already, and may hold one at a time")
+    if number == SPIN_UNLOCK and e.held != address:
+        raise Fault(f"bpf_spin_unlock: the program does not hold the lock at {address:#x}")
+
+
+def release(e: Execution) -> None:
+    """Give a lock back that a run was holding when it ended in a fault, so that others can go on."""
+    if e.held is not None:
+        e.code.native(prototype(SPIN_UNLOCK, e.kind.type)).call(e, [e.held])
+        e.held = None
 
 
 # Tail calls.

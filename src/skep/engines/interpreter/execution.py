@@ -89,6 +89,8 @@ class Execution:
         self.registers[10] = stack.frame_address(0) + FRAME_SIZE
         self.cells: list[Cell] = [EMPTY] * len(code.slots)
         self.tail_calls = 0
+        #: The address of the spin lock that the program holds, if it does.
+        self.held: int | None = None
         self._all_turns = turns
         self._turns = turns
         self._stack_cells: list[int] = []
@@ -117,8 +119,9 @@ class Execution:
         self.close()
 
     def close(self) -> None:
-        """Give the stack back. The execution cannot go on afterwards; may be called twice."""
+        """Give the stack back, and a lock that is held. The run cannot go on afterwards; may be called twice."""
         self.pc = None
+        calls.release(self)
         if self._give_back is not None:
             self._give_back(self.stack)
             self._give_back = None
@@ -240,6 +243,8 @@ class Execution:
         if not frames:
             if registers[0] is None:
                 raise Fault("ends with r0, the result, never written")
+            if self.held is not None:
+                raise Fault(f"ends the program while it holds the lock at {self.held:#x}")
             self.result = registers[0]
             self.pc = None
             return None
