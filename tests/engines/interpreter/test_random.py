@@ -14,19 +14,23 @@ from tests.engines.evaluator import evaluate
 from tests.engines.interpreter.running import loaded
 from tests.strategies import RandomProgram, programs, soups
 
-relaxed = settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
+relaxed = settings(deadline=None, suppress_health_check=list(HealthCheck))
+
+#: How often a block runs before it is compiled: at once, soon, never.
+HOT = (0, 2, 1 << 60)
 
 
-@pytest.mark.parametrize("hot", [0, 2, 1 << 60], ids=["compiled", "mixed", "stepped"])
-@relaxed
+@settings(relaxed, max_examples=150)
 @given(program=programs())
-def test_random_programs_do_what_the_table_says(hot: int, program: RandomProgram) -> None:
-    with pytest.MonkeyPatch.context() as patch, loaded(program.instructions, program.memory) as run:
-        patch.setattr(code, "HOT", hot)
-        assert (run.run(), run.memory.read()) == evaluate(program)
+def test_random_programs_do_what_the_table_says(program: RandomProgram) -> None:
+    expected = evaluate(program)
+    for hot in HOT:
+        with pytest.MonkeyPatch.context() as patch, loaded(program.instructions, program.memory) as run:
+            patch.setattr(code, "HOT", hot)
+            assert (run.run(), run.memory.read()) == expected
 
 
-@relaxed
+@settings(relaxed, max_examples=50)
 @given(program=programs())
 def test_stepping_and_running_agree(program: RandomProgram) -> None:
     with loaded(program.instructions, program.memory) as run:
@@ -42,12 +46,11 @@ def test_stepping_and_running_agree(program: RandomProgram) -> None:
             assert (execution.run(), execution.left, run.memory.read()) == expected
 
 
-@pytest.mark.parametrize("hot", [0, 1 << 60], ids=["compiled", "stepped"])
-@settings(relaxed, max_examples=600)
+@settings(relaxed, max_examples=500)
 @given(slots=soups)
-def test_soup_ends_in_a_result_or_an_error(hot: int, slots: Instructions) -> None:
-    with pytest.MonkeyPatch.context() as patch, loaded(slots, budget=500) as run:
-        patch.setattr(code, "HOT", hot)
-        for _ in range(2):
+def test_soup_ends_in_a_result_or_an_error(slots: Instructions) -> None:
+    for hot in HOT:
+        with pytest.MonkeyPatch.context() as patch, loaded(slots, budget=500) as run:
+            patch.setattr(code, "HOT", hot)
             with suppress(SkepError):
                 assert 0 <= run.run() < 1 << 64
