@@ -18,6 +18,7 @@ from skep.lang.target import Target
 from skep.lang.types import (
     BOOL,
     I32,
+    INTEGERS,
     U8,
     U64,
     VOID,
@@ -82,10 +83,29 @@ def _big_endian(ex: Expressions, node: ast.Call, expected: Type | None) -> Resul
     return _swapped(ex, node, expected, always=False)
 
 
+def _opaque(emit: Callable[[str], str], value: str) -> str:
+    """``value``, of which LLVM does not see where it comes from; it costs no instruction."""
+    return emit(f'call i64 asm "", "=r,0"(i64 {value})')
+
+
+def _trailing_zeros_bpf(ex: Expressions, value: Value, kind: IntType) -> Value:
+    # LLVM counts them with a table in data, which BPF code cannot have, and it would know the idiom again if it saw it.
+    emit = ex.builder.assign
+    wide = ex.convert(Value(U64 if kind.bits == 64 else INTEGERS[f"u{kind.bits}"], value.text), U64).text
+    if kind.bits < 64:
+        wide = emit(f"or i64 {wide}, {1 << kind.bits}")
+    negative = emit(f"sub i64 0, {wide}")
+    lowest = _opaque(emit, emit(f"and i64 {wide}, {negative}"))
+    below = emit(f"sub i64 {lowest}, 1")
+    return ex.convert(Value(U64, emit(f"call i64 @llvm.ctpop.i64(i64 {below})")), kind)
+
+
 def _bit_count(name: str, extra: str = "") -> Row:
     def row(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:
         _count(ex, node, 1)
         value, kind = _operand(ex, node, expected)
+        if name == "cttz" and ex.scope.target.is_bpf:
+            return _trailing_zeros_bpf(ex, value, kind)
         text = f"call {kind.llvm} @llvm.{name}.{kind.llvm}({kind.llvm} {value.text}{extra})"
         return Value(kind, ex.builder.assign(text))
 
@@ -131,7 +151,8 @@ def _multiply_high_by_halves(emit: Callable[[str], str], left: str, right: str) 
     mask = 0xFFFFFFFF
     low_a, high_a = emit(f"and i64 {left}, {mask}"), emit(f"lshr i64 {left}, 32")
     low_b, high_b = emit(f"and i64 {right}, {mask}"), emit(f"lshr i64 {right}, 32")
-    low = emit(f"mul i64 {low_a}, {low_b}")
+    # Opaque, or LLVM makes a 128-bit product of it again, which BPF has no code for.
+    low = _opaque(emit, emit(f"mul i64 {low_a}, {low_b}"))
     middle = emit(f"mul i64 {high_a}, {low_b}")
     carry = emit(f"lshr i64 {low}, 32")
     middle = emit(f"add i64 {middle}, {carry}")
@@ -346,6 +367,14 @@ def _length(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:
     raise ex.error(node, "only an array or a table has a length that is known")
 
 
+def _character(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:
+    _count(ex, node, 1)
+    text = node.args[0]
+    if not (isinstance(text, ast.Constant) and isinstance(text.value, str) and len(text.value) == 1):
+        raise ex.error(node, 'ord() takes one character in quotes: ord("%")')
+    return literal(ord(text.value))
+
+
 def _truth(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:
     _count(ex, node, 1)
     return ex.condition(node.args[0])
@@ -477,6 +506,7 @@ INTRINSICS: Mapping[object, Row] = {
     max: _extreme(max, "umax", "smax"),
     abs: _absolute,
     len: _length,
+    ord: _character,
     bool: _truth,
     int: _int,
 }

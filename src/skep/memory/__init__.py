@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from skep.memory.cpu import MAX_TAIL_CALLS, ClockMode, Cpu, CpuBlock
+from skep.memory.printk import PrintedLine, PrintkQueue
 from skep.memory.region import AddressSpace, Region, RegionKind, allocate_zeroed
 
 __all__ = [
@@ -11,6 +12,8 @@ __all__ = [
     "ClockMode",
     "Cpu",
     "CpuBlock",
+    "PrintedLine",
+    "PrintkQueue",
     "Region",
     "RegionKind",
     "allocate_zeroed",

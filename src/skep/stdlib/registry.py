@@ -22,7 +22,7 @@ from skep.objects.spec import MapSpec
 from skep.stdlib.prototypes import name, number
 
 #: The modules that register helpers, one a family.
-FAMILIES = ("maps", "tail_call", "time", "cpu", "random", "spin_lock", "loop", "strings")
+FAMILIES = ("maps", "tail_call", "time", "cpu", "random", "printk", "spin_lock", "loop", "strings")
 
 
 @dataclass(frozen=True, slots=True)
