@@ -177,7 +177,7 @@ class Machine:
                 space=self.space,
                 type=kind.type,
                 maps={name: self._map(definition) for name, definition in one.maps.items()},
-                tails=self._tails.setdefault(engine, {}),
+                tails=self._tails_of(engine, one),
             )
             self._loaded[key] = one, self._engine(engine).load(replace(one, type=kind.type), binding)
             found.append(one)
@@ -201,6 +201,14 @@ class Machine:
     def _place(self, array: str, index: int, engine: str, loaded: Loaded) -> None:
         self._maps[array].set_program(index, loaded.address)
         self._tails.setdefault(engine, {}).setdefault(array, {})[index] = loaded
+
+    def _tails_of(self, engine: str, spec: ProgramSpec) -> Mapping[str, Mapping[int, Loaded]]:
+        """What the program arrays of ``spec`` hold on an engine: live, for an engine without native code."""
+        arrays = self._tails.setdefault(engine, {})
+        for definition in spec.maps.values():
+            if definition.type is MapType.PROG_ARRAY:
+                arrays.setdefault(definition.name, {})
+        return arrays
 
     def _engine(self, name: str) -> Engine:
         if name not in self._engines:

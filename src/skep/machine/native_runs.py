@@ -148,9 +148,10 @@ class _Worker:
         self._table = table
         self._cpu = cpu
         self._pinned = cpus <= (os.cpu_count() or 1)
-        self._loop: Callable[..., bool] = packet_loop.run_batch.specialise(
-            lay_out=LOOPS[kind.type][0], left=LOOPS[kind.type][1]
-        )
+        lay_out, left = LOOPS[kind.type]
+        loop = packet_loop.run_batch.specialise(lay_out=lay_out, left=left)
+        # Compiled here, so that the threads do nothing but run.
+        self._loop: Callable[..., bool] = loop.ctype(loop.address)
         self._entry = program.loaded.address
         fields = {
             "cpu": program.machine.cpus.address(cpu),

@@ -168,6 +168,10 @@ class Map(ABC):
         """How many entries there are; every one of an array."""
         return sum(1 for _ in self._entries())
 
+    def __bool__(self) -> bool:
+        """A map is a map, be it empty."""
+        return True
+
     def __iter__(self) -> Iterator[object]:
         return (self.decode_key(key) for key in self.keys())
 

@@ -36,7 +36,7 @@ def as_table(one: Map) -> Table:
     table.add_column("value per CPU" if one.is_per_cpu else "value")
     for key, value in one.items():
         total += 1
-        if one.values_address is not None and not any(value):
+        if one.spec.max_entries > 1 and one.values_address is not None and not any(value):
             zero += 1
         elif shown < SHOWN:
             shown += 1

@@ -99,7 +99,7 @@ def _tail_call(e: Execution, following: int, arguments: list[int]) -> int | None
     found = e.code.map_at(address)
     registers = e.registers
     registers[0:6] = [None] * 6
-    program = e.code.binding.tails.get(found.spec.name if found else "", {}).get(index & MASK32)
+    program = e.code.binding.tails.get("" if found is None else found.spec.name, {}).get(index & MASK32)
     if program is None or e.tail_calls == MAX_TAIL_CALLS:
         return following
     e.tail_calls += 1
