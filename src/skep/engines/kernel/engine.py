@@ -9,6 +9,7 @@ directory for pins.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -16,14 +17,17 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+from skep.btf.relocation import POISON
 from skep.engines.kernel.cpus import possible_cpus
 from skep.engines.kernel.description import Description, describe
 from skep.engines.kernel.maps import KernelMap
 from skep.engines.kernel.programs import SLEEPABLE, DebugInformation, KernelProgram, RunResult
 from skep.engines.kernel.references import Resolver
+from skep.engines.kernel.running import RUNNING_KERNEL
 from skep.engines.kernel.targets import attach_btf_id
 from skep.engines.kernel.types import KernelBtf
 from skep.errors import KernelError, LoadError, RequestError
+from skep.objects.fitting import Fitted, KernelFacts, fit
 from skep.objects.kinds import MapType, ProgramType
 from skep.objects.spec import MapSpec, ProgramSpec
 
@@ -76,12 +80,17 @@ class LoadedProgram:
 
 
 class Kernel:
-    """The running kernel. ``pins`` is a directory of a BPF file system for maps that ask to be pinned by name."""
+    """The running kernel. ``pins`` is a directory of a BPF file system for maps that ask to be pinned by name.
+
+    ``facts`` are those of another kernel that programs are to be fitted to instead, for a look at what becomes of
+    them.
+    """
 
     name = "kernel"
 
-    def __init__(self, *, pins: str | None = None) -> None:
+    def __init__(self, *, pins: str | None = None, facts: KernelFacts = RUNNING_KERNEL) -> None:
         self.pins = pins
+        self.facts = facts
 
     def load(
         self,
@@ -96,9 +105,9 @@ class Kernel:
         """Load a program with all it needs.
 
         ``type`` stands in where the spec has none. ``maps`` are used instead of making new ones of those names
-        (they may be shared between programs). ``programs`` are those that program arrays name. ``attach_to`` is the
-        program that an extension replaces a function of. Raises LoadError for what the spec lacks, KernelError for
-        what the kernel refuses, with its log; then nothing stays behind.
+        (they may be shared between programs). ``programs`` are those that program arrays name, beside the others of
+        its object. ``attach_to`` is the program that an extension replaces a function of. Raises LoadError for what
+        the spec lacks, KernelError for what the kernel refuses, with its log; then nothing stays behind.
         """
         with ExitStack() as stack:
             build = _Build(self, stack, maps or {}, programs or {}, log_level)
@@ -136,6 +145,8 @@ class _Build:
         self, spec: ProgramSpec, type: ProgramType | None = None, attach_to: KernelProgram | None = None
     ) -> KernelProgram:
         chosen = spec.type if spec.type is not None else type
+        fitted = fit(spec, self.engine.facts)
+        spec = fitted.program
         if chosen is None:
             raise LoadError(
                 f"program {spec.name!r} has no type: section {spec.section!r} is not a known one; say which it is",
@@ -162,13 +173,13 @@ class _Build:
                 fd_array=resolver.fd_array,
             )
         except KernelError as error:
-            raise self._located(error, spec, problem) from None
+            raise _explained(error, fitted, problem) from None
         finally:
             resolver.close()
         self.stack.callback(program.close)
         self.loaded[spec.name] = program
         for map_spec in spec.maps.values():
-            self._fill(map_spec, spec.maps)
+            self._fill(map_spec, spec.maps, spec.siblings)
         return program
 
     def map(
@@ -214,7 +225,7 @@ class _Build:
         path = os.path.join(self.engine.pins, spec.name)
         return KernelMap.open_pinned(path, spec) if os.path.exists(path) else None
 
-    def _fill(self, spec: MapSpec, others: Mapping[str, MapSpec]) -> None:
+    def _fill(self, spec: MapSpec, others: Mapping[str, MapSpec], siblings: Mapping[str, ProgramSpec]) -> None:
         """Put the initial members into a program array or a map of maps."""
         if spec.name in self.filled or not spec.slots:
             return
@@ -229,6 +240,8 @@ class _Build:
                 member = self.loaded[name]
             elif name in self.programs:
                 member = self.program(self.programs[name])
+            elif name in siblings:
+                member = self.program(siblings[name])
             else:
                 raise RequestError(
                     f"program array {spec.name!r} holds program {name!r}; give its spec among the programs"
@@ -246,10 +259,6 @@ class _Build:
         self.stack.callback(btf.close)
         return btf, ""
 
-    def _located(self, error: KernelError, spec: ProgramSpec, problem: str) -> KernelError:
-        also = f" (it was loaded without its types, because {problem})" if problem else ""
-        return KernelError(error.problem + also, errno=error.errno, log=error.log, file=spec.file)
-
 
 def _debug(btf: KernelBtf | None, description: Description | None) -> DebugInformation | None:
     if btf is None or description is None:
@@ -260,3 +269,22 @@ def _debug(btf: KernelBtf | None, description: Description | None) -> DebugInfor
 def _number(value: int, size: int) -> bytes:
 
     return value.to_bytes(size, sys.byteorder)
+
+
+def _explained(error: KernelError, fitted: Fitted, problem: str) -> KernelError:
+    """A refusal with what skep knows of its cause: a poisoned instruction that can be reached, types that did not
+    load.
+    """
+    spec = fitted.program
+    poisoned = re.findall(rf"^(\d+): \(85\) call unknown#{POISON}$", error.log, re.MULTILINE)
+    slot = int(poisoned[-1]) if poisoned else -1
+    if slot in fitted.unresolved:
+        line = spec.line_of(slot)
+        place = f"instruction {slot}" + (f", {line.file}:{line.line}" if line else "")
+        sentence = (
+            f"program {spec.name!r} cannot run on this kernel: it reaches a CO-RE relocation ({place}) "
+            f"that has no answer here, {fitted.unresolved[slot]}"
+        )
+        return KernelError(sentence, errno=error.errno, log=error.log, file=spec.file)
+    also = f" (it was loaded without its types, because {problem})" if problem else ""
+    return KernelError(error.problem + also, errno=error.errno, log=error.log, file=spec.file)

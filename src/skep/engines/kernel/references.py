@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from skep.btf.kinds import Kind
+from skep.btf.types import Function
 from skep.engines.kernel.handle import Handle
 from skep.engines.kernel.maps import KernelMap
 from skep.engines.kernel.symbols import symbol_address
@@ -112,7 +113,10 @@ class Resolver:
         self, spec: ProgramSpec, code: list[Instruction], slot: int, name: str, weak: bool, type_id: int
     ) -> None:
         if type_id:
-            found = find_type(name, Kind.VAR)
+            # The type of a function that is only looked at is the function itself; a variable's is the type of its
+            # value.
+            is_function = spec.btf is not None and isinstance(spec.btf[type_id], Function)
+            found = find_type(name, Kind.FUNC if is_function else Kind.VAR)
             if found is not None:
                 _wide(code, slot, _BTF_ID, found.id, self._module(found))
                 return

@@ -34,3 +34,8 @@ def symbol_address(name: str) -> int | None:
             "(see kernel.kptr_restrict)"
         )
     return address
+
+
+def has_symbol(name: str) -> bool:
+    """Whether the kernel has a symbol of that name, its address hidden or not."""
+    return name in _symbols()
