@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import skep.objects
 from skep.btf import values
 from skep.btf.c_dump import dump_c
-from skep.errors import BtfError, ObjectError, SkepError
+from skep.errors import BtfError, ObjectError, RequestError, SkepError
 from skep.objects import Spec, read
 from tests.objects.samples import SAMPLES, build, build_text, clangs, sample_bytes
 
@@ -128,6 +128,17 @@ def test_code_of_half_an_instruction_is_refused() -> None:
     )
 
 
+def test_sections_that_share_bytes_are_refused() -> None:
+    data = sample_bytes("functions")
+    everything = patch(data, sections(data)[".BTF"] + 24, "QQ", 0, len(data))
+    assert "they overlap; the file is damaged" in problem_of(everything)
+
+
+def test_a_program_that_is_not_there_is_named_with_those_that_are() -> None:
+    with pytest.raises(RequestError, match="there is no program 'plane'; there are plain, calls_middle"):
+        read(sample_bytes("functions"))["plane"]
+
+
 def test_a_huge_section_without_contents_is_refused() -> None:
     data = sample_bytes("data")
     assert "bytes of zeros are more than" in problem_of(patch(data, sections(data)[".bss"] + 32, "Q", 1 << 45))
@@ -190,7 +201,8 @@ def test_an_older_map_definition_that_is_cut_or_says_more_is_refused() -> None:
     assert "has 16 bytes; struct bpf_map_def has 20" in problem_of(
         build_text(source.format(4), clang, "-Wno-everything")
     )
-    assert "says more than type" in problem_of(build_text(source.format(7), clang))
+    assert "says more than type" in problem_of(build_text(source.replace("0, 0, 7", "0, 7").format(6), clang))
+    assert read(build_text(source.format(7), clang)).maps["m"].pinning == 1
 
 
 @needs_clang

@@ -36,6 +36,8 @@ ByteOrder = Literal["little", "big"]
 
 MAGIC = 0xEB9F
 _HEADER_SIZE = 24
+#: Bytes of a string that are read; many types that share one endless string must not fill the memory.
+_MAX_STRING = 1 << 14
 #: How deep types may nest before the data is taken to be circular (the kernel's limit is 32).
 _MAX_DEPTH = 64
 
@@ -178,13 +180,17 @@ class Btf:
         return self._first_string + len(self._strings)
 
     def string(self, offset: int) -> str:
-        """The text at ``offset`` of the string section; bytes that are not UTF-8 become U+FFFD."""
+        """The text at ``offset`` of the string section; bytes that are not UTF-8 become U+FFFD.
+
+        A line of source that is longer than any name or line people write is cut.
+        """
         own = offset - self._first_string
         if own < 0 and self.base is not None:
             return self.base.string(offset)
         if not 0 <= own < len(self._strings):
             raise BtfError(f"string offset {offset} lies outside the {self.string_size} bytes of strings")
-        return self._strings[own : self._strings.index(0, own)].decode(errors="replace")
+        end = self._strings.find(0, own, own + _MAX_STRING)
+        return self._strings[own : end if end >= 0 else own + _MAX_STRING].decode(errors="replace")
 
     def __len__(self) -> int:
         return self._first + len(self._starts)

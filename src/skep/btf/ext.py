@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cache
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -100,6 +101,7 @@ class BtfExt:
         has_core = size >= _FULL_HEADER_SIZE
         where = struct.unpack_from(prefix + ("6I" if has_core else "4I"), data, 8)
         reader = _Reader(data, size, prefix, btf)
+        text = cache(btf.string)
 
         def function(slot: int, words: Sequence[int]) -> FunctionInfo:
             return FunctionInfo(slot, words[1])
@@ -107,14 +109,14 @@ class BtfExt:
         def line(slot: int, words: Sequence[int]) -> LineInfo:
             place = words[3]
             column = place & (1 << _COLUMN_BITS) - 1
-            return LineInfo(slot, btf.string(words[1]), btf.string(words[2]), place >> _COLUMN_BITS, column)
+            return LineInfo(slot, text(words[1]), text(words[2]), place >> _COLUMN_BITS, column)
 
         def core(slot: int, words: Sequence[int]) -> CoreRelocation:
             try:
                 kind = CoreKind(words[3])
             except ValueError:
                 raise BtfError(f"CO-RE relocation kind {words[3]} is unknown", instruction=slot) from None
-            return CoreRelocation(slot, kind, words[1], btf.string(words[2]))
+            return CoreRelocation(slot, kind, words[1], text(words[2]))
 
         return cls(
             functions=reader.records("function", where[0], where[1], 2, function),
@@ -195,7 +197,7 @@ class _Reader:
         if size < 4 * width or size % 4:
             raise BtfError(f"a {what} record of {size} bytes is impossible, {4 * width} are needed", offset=at)
         at += 4
-        found: dict[str, tuple[_Record, ...]] = {}
+        found: dict[str, list[_Record]] = {}
         layout = struct.Struct(f"{self.prefix}{width}I{size - 4 * width}x")
         while at < end:
             if at + 8 > end:
@@ -204,12 +206,10 @@ class _Reader:
             at += 8
             if at + count * size > end:
                 raise BtfError(f"the {what} information claims {count} records, for which it is too short", offset=at)
-            records = []
+            records = found.setdefault(self.btf.string(name), [])
             for words in layout.iter_unpack(self.data[at : at + count * size]):
                 if words[0] % 8:
                     raise BtfError(f"a {what} record speaks of byte {words[0]}, inside an instruction", offset=at)
                 records.append(make(words[0] // 8, words))
-            section = self.btf.string(name)
-            found[section] = found.get(section, ()) + tuple(records)
             at += count * size
-        return MappingProxyType(found)
+        return MappingProxyType({section: tuple(records) for section, records in found.items()})

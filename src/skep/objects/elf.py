@@ -109,6 +109,7 @@ class ElfFile:
         data, elf = self._data, self._elf
         count = elf["e_shnum"]
         sections = []
+        total = 0
         for index in range(count):
             header = elf._get_section_header(index)
             stored = 0 if header["sh_type"] in ("SHT_NOBITS", "SHT_NULL") else header["sh_size"]
@@ -118,7 +119,13 @@ class ElfFile:
                     "the file is cut or damaged, build it again",
                     offset=header["sh_offset"],
                 )
+            total += stored
             sections.append((index, header, stored))
+        if total > len(data):
+            # Copying sections that share bytes could make any amount of memory of a small file.
+            raise ObjectError(
+                f"the sections have {total} bytes together, the file {len(data)}: they overlap; the file is damaged"
+            )
         self._headers = [header for _, header, _ in sections]
         strings = elf["e_shstrndx"]
         if not 0 < strings < count:

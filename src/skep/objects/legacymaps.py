@@ -1,7 +1,8 @@
 """Maps in the older style: ``struct bpf_map_def`` in a section called ``maps``, found through the symbol table.
 
-The struct is five 32-bit numbers; older tools put more behind them. iproute2's ``struct bpf_elf_map`` has nine, of
-which a pinning mark is understood. Types of key and value come from BTF if the source used BPF_ANNOTATE_KV_PAIR.
+The struct is five 32-bit numbers; others put more behind them. An id and a pinning mark follow in iproute2's
+``struct bpf_elf_map`` (nine numbers) and Aya's ``bpf_map_def`` (seven). Types of key and value come from BTF if the
+source used BPF_ANNOTATE_KV_PAIR.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from skep.objects.spec import MapSpec
 
 SECTION = "maps"
 _FIELDS = 5
-#: Fields of iproute2's struct; after the five come id, pinning, inner_id and inner_idx.
-_IPROUTE_FIELDS = 9
+#: How many numbers the structs have in which an id and a pinning mark follow the five.
+_WITH_PINNING = (7, 9)
+#: Numbers in a struct of any kind; more is damage.
+_MAX_FIELDS = 64
 
 
 def read_legacy_maps(elf: ElfFile, btf: Btf | None, found: MapDefinitions) -> None:
@@ -37,7 +40,7 @@ def read_legacy_maps(elf: ElfFile, btf: Btf | None, found: MapDefinitions) -> No
 
 def _definition(elf: ElfFile, btf: Btf | None, section: Section, symbol: Symbol, size: int) -> MapSpec:
     name, data = symbol.name, section.data or b""
-    if size < 4 * _FIELDS or size % 4 or symbol.value + size > len(data):
+    if not 4 * _FIELDS <= size <= 4 * _MAX_FIELDS or size % 4 or symbol.value + size > len(data):
         raise ObjectError(
             f"the definition of the map {name!r} has {size} bytes; struct bpf_map_def has {4 * _FIELDS} or more",
             section=section.name,
@@ -46,7 +49,7 @@ def _definition(elf: ElfFile, btf: Btf | None, section: Section, symbol: Symbol,
     prefix = "<" if elf.byte_order == "little" else ">"
     fields = struct.unpack_from(f"{prefix}{size // 4}I", data, symbol.value)
     rest, pinning = fields[_FIELDS:], 0
-    if len(fields) == _IPROUTE_FIELDS:
+    if len(fields) in _WITH_PINNING:
         pinning, rest = int(bool(fields[6])), fields[7:]
     if any(rest):
         raise ObjectError(

@@ -8,6 +8,7 @@ Source: the conventions of libbpf's ``bpf_helpers.h``.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -199,7 +200,8 @@ def _fill_slots(
     slots: dict[str, dict[int, str]] = {}
     for relocation in elf.relocations(section):
         at = relocation.offset
-        owner, first = next(((name, first) for start, name, first in reversed(starts) if start <= at), (None, None))
+        before = bisect_right(starts, at, key=lambda entry: entry[0])
+        _, owner, first = starts[before - 1] if before else (0, None, None)
         if owner is None or first is None or at < first or (at - first) % 8:
             raise ObjectError(
                 f"a relocation for {relocation.symbol.name!r} does not fit an initial value of a map",

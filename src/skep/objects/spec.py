@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from skep.errors import RequestError
 from skep.isa.instruction import Instructions
 from skep.objects.kinds import AttachType, MapType, ProgramType
 
@@ -178,4 +179,8 @@ class Spec:
     btf: Btf | None = field(default=None, repr=False, compare=False)
 
     def __getitem__(self, name: str) -> ProgramSpec:
-        return self.programs[name]
+        """The program of that name. Raises `RequestError`, with the names that there are."""
+        if (program := self.programs.get(name)) is not None:
+            return program
+        names = ", ".join([*self.programs][:20]) or "none"
+        raise RequestError(f"there is no program {name!r}; there are {names}", file=self.file)

@@ -28,23 +28,25 @@ def read_struct_ops(elf: ElfFile, btf: Btf | None, found: MapDefinitions, name_f
         if section is None or not section.data:
             continue
         types, datasec = section_of(btf, section)
-        relocations = elf.relocations(section)
-        for entry in datasec.variables:
+        relocations = {relocation.offset: relocation for relocation in elf.relocations(section)}
+        last = 0
+        for entry in sorted(datasec.variables, key=lambda item: item.offset):
             variable = types[entry.variable]
-            end = entry.offset + entry.size
-            if not isinstance(variable, Variable) or end > section.size:
+            start, last = last, entry.offset + entry.size
+            if not isinstance(variable, Variable) or last > section.size or entry.offset < start:
                 raise ObjectError(
                     f"the variable of type {entry.variable} does not lie in the section; the BTF is damaged",
                     section=name,
                 )
             slots: dict[int, str] = {}
-            for relocation in relocations:
-                if not entry.offset <= relocation.offset <= end - 8 or relocation.symbol.section is None:
+            for at in range(entry.offset, last - 7):
+                relocation = relocations.get(at)
+                if relocation is None or relocation.symbol.section is None:
                     continue
-                stored = int.from_bytes(section.data[relocation.offset : relocation.offset + 8], elf.byte_order)
+                stored = int.from_bytes(section.data[at : at + 8], elf.byte_order)
                 place = relocation.symbol.value + relocation.addend + stored
                 if (program := name_function(relocation.symbol.section, place)) is not None:
-                    slots[relocation.offset - entry.offset] = program
+                    slots[at - entry.offset] = program
             spec = MapSpec(
                 name=variable.name,
                 type=MapType.STRUCT_OPS,
@@ -53,7 +55,7 @@ def read_struct_ops(elf: ElfFile, btf: Btf | None, found: MapDefinitions, name_f
                 max_entries=1,
                 flags=flags,
                 value_type_id=variable.type,
-                contents=section.data[entry.offset : end],
+                contents=section.data[entry.offset : last],
                 slots=MappingProxyType(slots),
                 section=name,
                 btf=types,
