@@ -12,6 +12,7 @@ from skep.isa.instruction import Instruction
 from skep.objects.kinds import ProgramType
 from skep.programs import KINDS, ContextField, FieldKind, Output, ProgramKind, of
 from tests.programs import kernel_oracle as kernel
+from tests.programs.memory import Memory
 
 needs_kernel = pytest.mark.skipif(
     not kernel.available() or kernel.version() < (6, 18), reason="needs bpf(2) of Linux 6.18 or later"
@@ -31,26 +32,6 @@ PACKETS = {
 #: The types that the kernel test-runs; it knows no test run of seg6local programs.
 PACKET_KINDS = [kind for kind in KINDS.values() if kind.type not in (ProgramType.RAW, ProgramType.LWT_SEG6LOCAL)]
 SKB_KINDS = [kind for kind in PACKET_KINDS if kind.given_name == "__sk_buff"]
-
-
-class Memory:
-    """Context and packet buffer of one run."""
-
-    def __init__(self, kind: ProgramKind, data: bytes, given: bytes = b"") -> None:
-        self.kind, self.length, self.given = kind, len(data), given
-        size = kind.buffer_size(len(data))
-        self.context_memory = ctypes.create_string_buffer(b"\xaa" * (kind.native_size + 8))
-        self.buffer_memory = ctypes.create_string_buffer(b"\xbb" * size, size)
-        self.context = ctypes.addressof(self.context_memory)
-        self.buffer = ctypes.addressof(self.buffer_memory)
-        kind.enter(self.context, self.buffer, data, given)
-
-    def read(self, row: ContextField, size: int) -> int:
-        width = size if row.kind is FieldKind.SCALAR else 8
-        return int.from_bytes(ctypes.string_at(self.context + row.native_offset, width), "little")
-
-    def leave(self) -> Output:
-        return self.kind.leave(self.context, self.buffer, self.length, self.given)
 
 
 def _field_in_kernel(kind: ProgramKind, row: ContextField, at: int, size: int, data: bytes) -> int:

@@ -78,9 +78,10 @@ class SkbContext:
     """``struct __sk_buff`` (192 bytes; its 32-bit pointers stay 0), then the buffer that the packet lies in.
 
     The packet is linear, ``data`` to ``data_end``, in a buffer from ``hard_start`` to ``hard_end``. ``mac_header``
-    and ``network_header`` are where those headers were found, whether or not ``data`` starts there; ``mac_length`` is
-    the distance between the two when the packet came in. A 16-bit field of the kernel's has 32 bits here, of
-    which the upper half is always 0.
+    and ``network_header`` are where those headers were found, whether or not ``data`` starts there;
+    ``transport_header`` is null until a helper sets it. ``encapsulation`` is 1 once a helper made room for an outer
+    header; ``checksum_level`` is 0 for an unchecked packet, else one more than the kernel's level; ``hash_known`` is
+    1 where ``hash`` holds. A 16-bit field of the kernel's has 32 bits here, of which the upper half is always 0.
     """
 
     len: u32
@@ -124,7 +125,9 @@ class SkbContext:
     hard_end: Ptr[u8]
     mac_header: Ptr[u8]
     network_header: Ptr[u8]
-    mac_length: u32
-    hash_is_l4: u32
+    transport_header: Ptr[u8]
+    encapsulation: u32
+    checksum_level: u32
+    hash_known: u32
     keys: FlowKeys
     socket: Socket

@@ -43,7 +43,6 @@ class FlowDissectorKind(ProgramKind):
         native.data_end = native.hard_end = cast(Ptr[u8], buffer + len(data))
         native.mac_header = cast(Ptr[u8], buffer)
         native.network_header = cast(Ptr[u8], buffer + ETHERNET_HEADER)
-        native.mac_length = ETHERNET_HEADER
         native.flow_keys = cast(Ptr[FlowKeys], context + offset_of(SkbContext, "keys"))
         keys = native.keys
         keys.nhoff = keys.thoff = ETHERNET_HEADER

@@ -201,7 +201,6 @@ class SkbKind(ProgramKind):
         native.hard_end = cast(Ptr[u8], buffer + size - TAILROOM)
         native.mac_header = cast(Ptr[u8], start)
         native.network_header = cast(Ptr[u8], start + ETHERNET_HEADER)
-        native.mac_length = ETHERNET_HEADER
         native.data = native.data_meta = cast(Ptr[u8], start + len(data) - length)
         native.data_end = cast(Ptr[u8], start + len(data))
         native.flow_keys = cast(Ptr[FlowKeys], context + offset_of(SkbContext, "keys"))

@@ -65,6 +65,8 @@ class XdpKind(ProgramKind):
             self._check_given(len(data), metadata, end, meta_start, egress)
         native = view(XdpContext, context)
         ctypes.memset(context, 0, size_of(XdpContext))
+        # A helper may make headroom part of the packet; no bytes of an earlier one are to be found there.
+        ctypes.memset(buffer, 0, HEADROOM)
         ctypes.memmove(buffer + HEADROOM - metadata, data, len(data))
         native.ingress_ifindex = ingress or LOOPBACK
         native.rx_queue_index = queue

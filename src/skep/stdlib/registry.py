@@ -22,7 +22,23 @@ from skep.objects.spec import MapSpec
 from skep.stdlib.prototypes import name, number
 
 #: The modules that register helpers, one a family.
-FAMILIES = ("maps", "tail_call", "time", "cpu", "random", "printk", "spin_lock", "loop", "strings")
+FAMILIES = (
+    "maps",
+    "tail_call",
+    "time",
+    "cpu",
+    "random",
+    "printk",
+    "spin_lock",
+    "loop",
+    "strings",
+    "skb",
+    "skb_room",
+    "vlan",
+    "checksum",
+    "xdp",
+    "redirect",
+)
 
 
 @dataclass(frozen=True, slots=True)
