@@ -91,7 +91,7 @@ def command(
         else:
             packet = _input(program, data, data_file)
             report.single(program, program.run(packet, context=_bytes_of(ctx) if ctx else b"", repeat=repeat), repeat)
-        report.trace(machine.trace())
+        report.trace(machine)
         if dump_maps:
             report.maps(machine)
 

@@ -24,7 +24,7 @@ from skep.machine.frames import Frame
 from skep.machine.program import Program
 from skep.machine.runs import Progress, Runs, frames_for, run_packets
 from skep.maps import Map, create
-from skep.memory import AddressSpace, CpuBlock
+from skep.memory import AddressSpace, CpuBlock, PrintedLine, PrintkQueue
 from skep.objects import MapSpec, MapType, ProgramSpec, ProgramType
 from skep.programs import ProgramKind
 
@@ -44,6 +44,8 @@ class Machine:
         self.engine = engine
         self.space = AddressSpace()
         self.cpus = CpuBlock(cpus, self.space, seed=seed)
+        self._printed = PrintkQueue()
+        self._printed.attach(self.cpus)
         self._engines: dict[str, Engine] = {}
         self._maps: dict[str, Map] = {}
         #: Engine, identity of the spec and program type to the spec (kept alive, so that its identity stays its own).
@@ -122,9 +124,14 @@ class Machine:
                     writer.write(packet)
         return done
 
-    def trace(self) -> list[str]:
-        """The lines that programs have printed with bpf_trace_printk since the last call, oldest first."""
-        return []
+    def trace(self) -> list[PrintedLine]:
+        """What programs have printed with bpf_trace_printk since the last call, oldest first."""
+        return self._printed.drain()
+
+    @property
+    def trace_dropped(self) -> int:
+        """How many printed lines were lost because nobody took them out in time."""
+        return self._printed.dropped
 
     def frame(self, kind: ProgramKind, cpu: int) -> Frame:
         """The context and packet buffer of a CPU for programs of one kind."""

@@ -6,6 +6,7 @@ rate limiter sees the traffic as it was and not as fast as this machine can run 
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,9 +18,10 @@ from skep.machine.capture import ETHERNET, RAW_IP, Capture, Packet
 from skep.machine.verdict import kept_bytes
 from skep.memory.cpu import ClockMode, Cpu
 from skep.objects import ProgramType
+from skep.programs.xdp import ETHERNET_HEADER
 
 if TYPE_CHECKING:
-    from skep.machine.program import Program
+    from skep.machine.program import Program, Result
 
 #: What is told of progress: how many runs are done.
 Progress = Callable[[int], None]
@@ -105,6 +107,18 @@ def run_packets(
     return _run_stepwise(program, packets, cpus, repeat, keep, progress)
 
 
+def _frame_of(type: ProgramType, result: Result, given: bytes) -> bytes:
+    """The frame that a run left: no metadata before it, and the Ethernet header that not every program sees."""
+    if type is ProgramType.FLOW_DISSECTOR:
+        return given
+    if type is ProgramType.XDP:
+        # The context that comes back says how many bytes of metadata stand before the packet.
+        return result.packet[int.from_bytes(result.context[:4], sys.byteorder) :]
+    if type in _NETWORK_LAYER or type is ProgramType.SOCKET_FILTER:
+        return given[:ETHERNET_HEADER] + result.packet[ETHERNET_HEADER:]
+    return result.packet
+
+
 def _show_time(cpu: Cpu, nanoseconds: int) -> None:
     cpu.clock_mode = ClockMode.VIRTUAL
     cpu.virtual_ns = nanoseconds
@@ -141,9 +155,11 @@ def _run_stepwise(
                     raise
                 counts[result.retval] += 1
                 spent += int(result.duration_ns)
-                kept = kept_bytes(program.kind.type, result.retval, len(result.packet))
-                if keep and round == repeat - 1 and kept:
-                    survivors.append(Packet(result.packet[:kept], packet.time))
+                if keep and round == repeat - 1:
+                    left = _frame_of(program.kind.type, result, packet.data)
+                    kept = kept_bytes(program.kind.type, result.retval, len(left))
+                    if kept:
+                        survivors.append(Packet(left[:kept], packet.time))
                 done += 1
                 if progress is not None and not done & 255:
                     progress(done)

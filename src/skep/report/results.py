@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from skep.report import maps as map_report
@@ -95,16 +94,18 @@ class Report:
         if written:
             self._print(f"{len(runs.survivors):,} packets written to {written}")
 
-    def trace(self, lines: Iterable[str]) -> None:
+    def trace(self, machine: Machine) -> None:
         """What the programs printed with bpf_trace_printk."""
-        found = list(lines)
+        lines = machine.trace()
         if self._as_json:
-            for line in found:
-                self._object("trace", line=line)
-        elif found:
+            for line in lines:
+                self._object("trace", text=line.text, cpu=line.cpu, nanoseconds=line.nanoseconds)
+        elif lines:
             self._print("\n[bold]printed by the program[/bold]", markup=True)
-            for line in found:
-                self._print(line)
+            for line in lines:
+                self._print(f"CPU {line.cpu}: {line.text}")
+        if machine.trace_dropped:
+            self.note(f"{machine.trace_dropped:,} printed lines were dropped: the queue holds {len(lines):,}")
 
     def maps(self, machine: Machine) -> None:
         """Every map that can be shown."""
