@@ -53,10 +53,12 @@ _INTRINSICS: Mapping[str, frozenset[int]] = {
     **dict.fromkeys((f"{sign}{word}.with.overflow" for sign in "us" for word in ("add", "sub")), _ANY),
     **dict.fromkeys((f"{sign}mul.with.overflow" for sign in "us"), frozenset(range(1, 33))),
     "bswap": frozenset((16, 32, 64)),
+    # How LLVM's own passes for BPF keep comparisons together; they are taken out again before selection.
+    **dict.fromkeys(("bpf.compare", "bpf.passthrough"), _ANY),
     **dict.fromkeys(("assume", "expect", "lifetime.start", "lifetime.end", "experimental.noalias.scope.decl"), _ANY),
 }
 
-_INSTRUCTION = re.compile(r"  (?:%[\w.]+ = )?(?:(?:tail|musttail|notail) )?([a-z]+)\b(.*)")
+_INSTRUCTION = re.compile(r"  (?:%[-\w.$]+ = )?(?:(?:tail|musttail|notail) )?([a-z]+)\b(.*)")
 _CALLEE = re.compile(r'@("[^"]+"|[\w.$]+)\(')
 _WIDTH = re.compile(r"\bi(\d+)\b")
 _MEMORY = re.compile(r"llvm\.(memcpy|memmove|memset)\b.* i64 (\S+?), i1 false\)")
@@ -181,7 +183,7 @@ def _problems(text: str) -> Iterator[str]:
 
 
 def _call_problems(line: str) -> Iterator[str]:
-    if ' asm sideeffect "", ' in line:
+    if ' asm "", ' in line or ' asm sideeffect "", ' in line:
         return
     callee = _CALLEE.search(line)
     if callee is None:

@@ -489,10 +489,10 @@ class Expressions:
 
     def _shift(self, node: ast.AST, operator: ast.operator, left: Value, right_node: ast.expr, right: Value) -> Value:
         to_left = isinstance(operator, ast.LShift)
-        if right.constant is not None and right.constant < 0:
+        if right.type is None and right.constant is not None and right.constant < 0:
             raise self.error(right_node, f"a shift by {right.constant} goes the wrong way")
         if left.type is None:
-            if right.constant is None:
+            if right.constant is None or right.constant < 0:
                 raise self.error(node, f"the width of {left.text} is not known here: write u64({left.text})")
             if right.constant > 4096:
                 raise self.error(right_node, "a shift by so much fits no type")
@@ -501,18 +501,18 @@ class Expressions:
         kind = left.type
         if not isinstance(kind, IntType):
             raise self.error(node, f"a {kind} cannot be shifted")
+        if not isinstance(right.type, IntType | None):
+            raise self.error(right_node, f"a shift amount is an integer, not a {right.type}")
         if right.constant is not None:
-            if right.constant >= kind.bits:
+            if right.type is None and right.constant >= kind.bits:
                 raise self.error(
                     right_node, f"a {kind} has {kind.bits} bits: it cannot be shifted by {right.constant}"
                 )
+            places = right.constant % kind.bits
             if left.constant is not None:
-                wide = left.constant << right.constant if to_left else left.constant >> right.constant
-                return constant(kind, wide)
-            amount = str(right.constant)
+                return constant(kind, left.constant << places if to_left else left.constant >> places)
+            amount = str(places)
         else:
-            if not isinstance(right.type, IntType):
-                raise self.error(right_node, f"a shift amount is an integer, not a {right.type}")
             wide_amount = self.convert(right, kind).text
             amount = self.builder.assign(f"and {kind.llvm} {wide_amount}, {kind.bits - 1}")
         word = "shl" if to_left else "ashr" if kind.signed else "lshr"

@@ -89,9 +89,9 @@ def _opaque(emit: Callable[[str], str], value: str) -> str:
 
 
 def _trailing_zeros_bpf(ex: Expressions, value: Value, kind: IntType) -> Value:
-    # LLVM counts them with a table in data, which BPF code cannot have, and it would know the idiom again if it saw it.
+    # LLVM counts them with a table in data, which BPF code cannot have, and would know this idiom if it saw it.
     emit = ex.builder.assign
-    wide = ex.convert(Value(U64 if kind.bits == 64 else INTEGERS[f"u{kind.bits}"], value.text), U64).text
+    wide = ex.convert(Value(INTEGERS[f"u{kind.bits}"], value.text), U64).text
     if kind.bits < 64:
         wide = emit(f"or i64 {wide}, {1 << kind.bits}")
     negative = emit(f"sub i64 0, {wide}")
@@ -166,6 +166,18 @@ def _multiply_high_by_halves(emit: Callable[[str], str], left: str, right: str) 
     return emit(f"add i64 {high}, {last}")
 
 
+def _product_overflows(emit: Callable[[str], str], left: str, right: str, signed: bool) -> str:
+    high = _multiply_high_by_halves(emit, left, right)
+    if not signed:
+        return emit(f"icmp ne i64 {high}, 0")
+    # The signed upper half is the unsigned one less each operand where the other is negative.
+    for one, other in ((left, right), (right, left)):
+        sign = emit(f"ashr i64 {one}, 63")
+        high = emit(f"sub i64 {high}, {emit(f'and i64 {sign}, {other}')}")
+    low = emit(f"mul i64 {left}, {right}")
+    return emit(f"icmp ne i64 {high}, {emit(f'ashr i64 {low}, 63')}")
+
+
 def _signed_pair(unsigned: str, signed: str) -> Row:
     def row(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:
         left, right, kind = _two(ex, node, expected)
@@ -184,7 +196,7 @@ def _overflows(unsigned: str, signed: str) -> Row:
         name = signed if kind.signed else unsigned
         llvm = kind.llvm
         if kind.bits == 64 and name in ("umul", "smul") and not ex.scope.target.wide_multiply:
-            raise ex.error(node, f"a product of {kind} cannot be checked on {ex.scope.target.arch}")
+            return Value(BOOL, _product_overflows(ex.builder.assign, left.text, right.text, kind.signed))
         pair = ex.builder.assign(
             f"call {{ {llvm}, i1 }} @llvm.{name}.with.overflow.{llvm}({llvm} {left.text}, {llvm} {right.text})"
         )

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ast
 import linecache
+import threading
 from dataclasses import dataclass
 from types import FunctionType as PythonFunction
 from typing import Any
 
 from skep.errors import LanguageError
 
+_lock = threading.Lock()
 _trees: dict[str, tuple[list[str], dict[int, list[ast.FunctionDef]]]] = {}
 
 
@@ -38,6 +40,12 @@ def source_of(function: PythonFunction) -> Source:
     """The syntax tree of ``function``; LanguageError if its source is nowhere to be read."""
     code = function.__code__
     file = code.co_filename
+    with _lock:
+        return _find(function, file)
+
+
+def _find(function: PythonFunction, file: str) -> Source:
+    code = function.__code__
     lines = linecache.getlines(file, function.__globals__)
     if not lines:
         raise LanguageError(
@@ -61,8 +69,13 @@ def source_of(function: PythonFunction) -> Source:
 
 
 def _functions_by_line(lines: list[str], file: str) -> dict[int, list[ast.FunctionDef]]:
+    text = "".join(lines)
     try:
-        tree = ast.parse("".join(lines))
+        try:
+            tree = ast.parse(text)
+        except SystemError:
+            # CPython 3.11 counts the depth of the tree once for all threads; another one was parsing.
+            tree = ast.parse(text)
     except SyntaxError as error:
         raise LanguageError(f"the file is not Python: {error.msg}", file=file) from error
     found: dict[int, list[ast.FunctionDef]] = {}

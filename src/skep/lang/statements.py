@@ -434,16 +434,22 @@ class Statements:
 
 def _stored_names(body: list[ast.stmt]) -> Iterator[str]:
     """The names that the text assigns, each as often as it does."""
-    declared: set[int] = set()
     for statement in body:
-        for node in ast.walk(statement):
-            if isinstance(node, ast.AnnAssign) and node.value is None:
-                declared.add(id(node.target))
-            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and id(node) not in declared:
-                yield node.id
-            elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-                # It reads what another place wrote, so it is never the only one.
-                yield node.target.id
+        if isinstance(statement, ast.Assign):
+            for target in statement.targets:
+                for part in target.elts if isinstance(target, ast.Tuple) else (target,):
+                    if isinstance(part, ast.Name):
+                        yield part.id
+        elif isinstance(statement, ast.AnnAssign | ast.AugAssign | ast.For):
+            only_declares = isinstance(statement, ast.AnnAssign) and statement.value is None
+            if isinstance(statement.target, ast.Name) and not only_declares:
+                yield statement.target.id
+                if isinstance(statement, ast.AugAssign):
+                    # It reads what another place wrote, so it is never the only one.
+                    yield statement.target.id
+        if isinstance(statement, ast.If | ast.For | ast.While):
+            yield from _stored_names(statement.body)
+            yield from _stored_names(statement.orelse)
 
 
 _STATEMENTS: Mapping[type[ast.stmt], Callable[[Statements, ast.stmt], None]] = {
