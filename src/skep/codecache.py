@@ -1,6 +1,6 @@
 """Compiled code kept on disk between processes, for the JIT and for functions of the language.
 
-One file an entry, under the user's cache directory (``$XDG_CACHE_HOME/skep``, ``~/.cache/skep``); ``SKEP_CACHE`` names
+One file an entry, in the user's cache directory (``$XDG_CACHE_HOME/skep``, ``~/.cache/skep``); ``SKEP_CACHE`` names
 another directory, or is ``off``. Code read from here is run, so the directory must belong to the user and be closed
 to others, and every entry carries a digest of its contents: what does not match is as good as missing. Entries are
 written to a temporary name and renamed, so that no reader sees half of one. When the directory grows beyond its limit

@@ -1,4 +1,4 @@
-"""Loads, stores and atomic operations as LLVM IR (RFC 9669, section 5, and the acquire and release forms of Linux)."""
+"""Loads, stores and atomic operations as LLVM IR (RFC 9669, section 5; acquire and release as in Linux)."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from skep.engines.jit import native
 from skep.engines.jit.module import ModuleTranslation, Translated
 from skep.errors import LoadError
 from skep.isa import encode
-from skep.objects.spec import MapReference, ProgramSpec
+from skep.objects.spec import MapReference, MapSpec, ProgramSpec
 
 _ENTRY = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_void_p)
 #: Changes whenever the form of cache entries does.
@@ -66,7 +66,7 @@ class Jit:
 
     name = "jit"
 
-    def __init__(self, *, cache: CodeCache | None | str = "default", level: int | None = None) -> None:
+    def __init__(self, *, cache: CodeCache | str | None = "default", level: int | None = None) -> None:
         self._cache = codecache.default() if isinstance(cache, str) else cache
         self._level = level
 
@@ -150,13 +150,19 @@ class Jit:
             code = encode(spec.instructions)
             references = sorted(spec.references.items())
             maps = sorted(
-                (name, one.type, one.key_size, one.value_size, one.max_entries, one.flags, one.frozen and one.contents)
+                _shape(name, one)
                 for name, one in spec.maps.items()
                 if any(isinstance(reference, MapReference) and reference.map == name for _, reference in references)
             )
             digest.update(repr((len(code), binding.type, spec.attach_type, references, maps)).encode())
             digest.update(code)
         return digest.hexdigest()
+
+
+def _shape(name: str, one: MapSpec) -> tuple[object, ...]:
+    """What of a map the code of a program may depend on."""
+    constant = one.contents if one.frozen else None
+    return name, one.type, one.key_size, one.value_size, one.max_entries, one.flags, constant
 
 
 def _names(count: int) -> tuple[str, ...]:

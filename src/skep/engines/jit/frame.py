@@ -1,9 +1,9 @@
 """A function's stack frame as separate pieces of LLVM memory.
 
-LLVM keeps spilled registers in registers only while no address of their memory escapes. Programs hand out addresses of
-keys and buffers in the same 512 bytes all the time. So the frame becomes one alloca for each set of bytes that belong
-together: bytes that one access touches, or that are handed out together. A *flat* frame, of which some access or
-address is not known well enough, is a single piece.
+LLVM keeps spilled registers in registers only while no address of their memory escapes. Programs hand out addresses
+of keys and buffers in the same 512 bytes all the time. So the frame becomes one alloca for each set of bytes that
+belong together: bytes that one access touches, or that are handed out together. A *flat* frame, of which some access
+or address is not known well enough, is a single piece.
 """
 
 from __future__ import annotations

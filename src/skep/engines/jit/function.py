@@ -25,7 +25,6 @@ from skep.engines.jit.graph import (
     ST,
     STX,
     Block,
-    Branch,
     Exit,
     Jump,
     Switch,
@@ -254,7 +253,7 @@ class FunctionTranslation:
         kind = opcode & 7
         registers = self.registers
         kinds = self.state.registers
-        if kind == ALU64 or kind == ALU:
+        if kind in (ALU64, ALU):
             left_kind = kinds[instruction.dst]
             if opcode & 8 and opcode & 0xF0 != 0xD0:
                 right, right_kind = registers[instruction.src], kinds[instruction.src]
@@ -270,7 +269,7 @@ class FunctionTranslation:
             )
         elif kind == LDX:
             self._load(slot, instruction)
-        elif kind == ST or kind == STX:
+        elif kind in (ST, STX):
             self._store(slot, instruction)
         elif opcode == LDDW:
             self.inference.step(self.state, slot)
@@ -466,8 +465,8 @@ def _common(values: list[Value]) -> Value | None:
             first.constant = None
         if first.frame != other.frame:
             first.frame = None
-    if first.wide is None and first.address is None and first.frame is None:
-        # A lower half alone would claim that the upper is zero: true only if no value had a wide form of its own.
-        if first.word is None or any(other.wide is not None or other.address is not None for other in values):
-            return None
+    # A lower half alone would claim that the upper is zero: true only if no value had a wide form of its own.
+    only_word = first.wide is None and first.address is None and first.frame is None
+    if only_word and (first.word is None or any(one.wide is not None or one.address is not None for one in values)):
+        return None
     return first

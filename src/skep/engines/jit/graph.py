@@ -127,7 +127,7 @@ def function_starts(instructions: Instructions) -> list[int]:
             target = slot + 1 + instruction.imm
             if not 0 <= target < len(instructions):
                 raise LoadError(
-                    f"a function is to start at slot {target}, but the program has slots 0 to {len(instructions) - 1}",
+                    f"a function is to start at slot {target}, but its slots are 0 to {len(instructions) - 1}",
                     instruction=slot,
                 )
             starts.add(target)
@@ -154,15 +154,15 @@ def build(instructions: Instructions, start: int) -> Function:
             instruction = instructions[slot]
             opcode = instruction.opcode
             kind = opcode & 7
-            if kind == JMP or kind == JMP32:
-                if opcode == CALL or opcode == CALLX:
+            if kind in (JMP, JMP32):
+                if opcode in (CALL, CALLX):
                     slot += 1
                     continue
                 if opcode == EXIT:
                     break
                 target = jump_target(slot, instruction)
                 leaders.add(target)
-                if opcode == JA or opcode == JA32:
+                if opcode in (JA, JA32):
                     slot = target
                     continue
                 pending.append(target)
@@ -183,11 +183,11 @@ def _block(instructions: Instructions, leader: int, leaders: set[int]) -> Block:
         instruction = instructions[slot]
         opcode = instruction.opcode
         kind = opcode & 7
-        if (kind == JMP or kind == JMP32) and opcode != CALL and opcode != CALLX:
+        if (kind in (JMP, JMP32)) and opcode != CALL and opcode != CALLX:
             if opcode == EXIT:
                 return Block(leader, body, Exit())
             target = jump_target(slot, instruction)
-            if opcode == JA or opcode == JA32:
+            if opcode in (JA, JA32):
                 return Block(leader, body, Jump(target))
             return Block(leader, body, Branch(slot, target, slot + 1))
         body.append(slot)
@@ -236,7 +236,7 @@ def registers_of(instruction: Instruction) -> tuple[int, int]:
     kind = opcode & 7
     dst = 1 << instruction.dst
     src = 1 << instruction.src
-    if kind == ALU or kind == ALU64:
+    if kind in (ALU, ALU64):
         operation = opcode & 0xF0
         if operation == 0xB0:
             return (src if opcode & 8 else 0), dst

@@ -43,7 +43,7 @@ _EVERY = (1 << 11) - 1
 
 
 class Known(int):
-    """The kind of a number that is known, ``value``, inside one block: sizes that are passed to helpers mostly are."""
+    """The kind of a number that is known, ``value``, in one block: sizes passed to helpers mostly are."""
 
     value: int
 
@@ -110,7 +110,7 @@ def bits_of(number: int) -> int:
 
 
 class Inference:
-    """The analysis of one program; :meth:`run` fills ``summaries``, :meth:`step` is the meaning of one instruction."""
+    """The analysis of one program: :meth:`run` fills ``summaries``, :meth:`step` lets one instruction happen."""
 
     def __init__(
         self,
@@ -255,18 +255,18 @@ class Inference:
         opcode = instruction.opcode
         kind = opcode & 7
         registers = state.registers
-        if kind == ALU64 or kind == ALU:
+        if kind in (ALU64, ALU):
             registers[instruction.dst] = self._arithmetic(registers, instruction)
         elif kind == LDX:
             registers[instruction.dst] = self._load(state, slot, instruction)
-        elif kind == ST or kind == STX:
+        elif kind in (ST, STX):
             self._store(state, instruction)
         elif opcode == LDDW:
             registers[instruction.dst] = self._wide(slot, instruction)
         elif kind == LD:
             registers[0] = 8 * SIZES[opcode >> 3 & 3]
             registers[1:6] = [None] * 5
-        elif opcode == CALL or opcode == CALLX:
+        elif opcode in (CALL, CALLX):
             self._call(state, slot, instruction)
 
     def leaves(self) -> None:

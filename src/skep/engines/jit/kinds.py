@@ -62,7 +62,7 @@ def join(left: Kind, right: Kind) -> Kind:
             return STEPS[left if left > right else right]
         left, right = right, left
     if isinstance(right, int):
-        # A pointer and the number zero: a pointer that may be null. A frame address keeps its offset only when certain.
+        # A pointer and the number zero: a pointer that may be null. It is no frame address at a known offset.
         if right == 0:
             return MEMORY if left.target is Target.STACK else left
         # An access through a context is translated, so it must not be forgotten that this is one.
@@ -74,4 +74,4 @@ def join(left: Kind, right: Kind) -> Kind:
 
 def is_frame(kind: Kind) -> bool:
     """Whether ``kind`` is an address in the function's own frame."""
-    return kind.__class__ is Pointer and kind.target is Target.STACK  # type: ignore[union-attr]
+    return kind.__class__ is Pointer and kind.target is Target.STACK

@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from skep import programs
 from skep.engines.jit import graph
 from skep.engines.jit.code import Code
+from skep.engines.jit.contexts import Context
+from skep.engines.jit.frame import Frame
 from skep.engines.jit.function import FunctionTranslation, llvm_type
 from skep.engines.jit.graph import CALL, CALLX, PSEUDO_CALL, Function
+from skep.engines.jit.helpers import Helpers
 from skep.engines.jit.inference import FRAME_SIZE, SIZES, CallEffect, Inference
 from skep.engines.jit.kinds import MEMORY, Kind, Pointer, Target
-from skep.engines.jit.contexts import Context
-from skep.engines.jit.helpers import Helpers
 from skep.engines.jit.switches import recover_switches
-from skep.engines.jit.frame import Frame
 from skep.engines.jit.values import Value, number
-from skep import programs
 from skep.errors import UnsupportedError
 from skep.isa.instruction import Instructions
 from skep.objects.kinds import ProgramType
@@ -131,7 +131,9 @@ class ModuleTranslation:
         known = self.spec.maps.get(name)
         size = known.value_size if known is not None else 1
         if known is not None and known.frozen and known.contents is not None:
-            self._constants.setdefault(name, f"{symbol} = internal constant [{size} x i8] c\"{_escaped(known.contents)}\", align 16")
+            self._constants.setdefault(
+                name, f'{symbol} = internal constant [{size} x i8] c"{_escaped(known.contents)}", align 16'
+            )
         else:
             self._symbols.setdefault(f"values.{name}", f"{symbol} = external global [{size} x i8], align 8")
         if reference.offset == 0:
@@ -180,7 +182,7 @@ class ModuleTranslation:
             arguments = [Value(address="%r1"), Value(address=end), position]
         else:
             raise UnsupportedError(
-                f"loads from a packet in the classic way, which programs of type {self._context.kind.label} cannot do",
+                f"loads from a packet in the classic way, which {self._context.kind.label} programs cannot do",
                 instruction=slot,
             )
         loaded = code.wide(self._helpers.invoke(code, slot, load, [number(0), *arguments]))

@@ -12,7 +12,7 @@ from skep.errors import LoadError
 
 
 @cache
-def binding() -> Any:  # noqa: ANN401
+def binding() -> Any:
     """llvmlite's binding, initialised; imported late because that takes 80 ms."""
     import llvmlite.binding as llvm
 
@@ -29,7 +29,7 @@ def host() -> tuple[str, str, str]:
 
 
 @cache
-def target_machine(level: int) -> Any:  # noqa: ANN401
+def target_machine(level: int) -> Any:
     """A target machine for the host. The small code model: the default would be large, and slow."""
     llvm = binding()
     triple, cpu, features = host()
@@ -71,8 +71,8 @@ def pipeline_for(size: int, level: int | None) -> Pipeline:
     return next(row for row in PIPELINES if size <= row.slots)
 
 
-def optimised(text: str, size: int, level: int | None = None) -> Any:  # noqa: ANN401
-    """The module of IR ``text`` after the passes that ``size`` slots of BPF deserve. Raises LoadError if it is bad."""
+def optimised(text: str, size: int, level: int | None = None) -> Any:
+    """The module of IR ``text`` after the passes that ``size`` slots of BPF deserve; LoadError if it is bad."""
     llvm = binding()
     row = pipeline_for(size, level)
     machine = target_machine(row.codegen)
@@ -112,7 +112,7 @@ def assembly(text: str, size: int, level: int | None = None) -> str:
 
 
 @cache
-def _linker() -> Any:  # noqa: ANN401
+def _linker() -> Any:
     return binding().create_lljit_compiler()
 
 

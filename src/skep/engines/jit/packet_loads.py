@@ -1,12 +1,12 @@
 """Legacy packet loads (``ld_abs``, ``ld_ind``), written in ``skep.lang`` and linked into the program.
 
-Positions below zero count from the network header or the link-layer header, as in classic BPF (SKF_NET_OFF, SKF_LL_OFF).
+Positions below zero count from the network header or the link-layer header, as in classic BPF (SKF_NET_OFF and
+SKF_LL_OFF).
 """
 
 from __future__ import annotations
 
-from skep.lang import Ptr, cast, function, i32, i64, load_unaligned, offset, u8, u16, u32, u64
-from skep.lang import big_endian
+from skep.lang import Ptr, big_endian, cast, function, i32, i64, load_unaligned, offset, u8, u16, u32
 from skep.memory.contexts import SkbContext
 
 _FROM_NETWORK = -0x100000

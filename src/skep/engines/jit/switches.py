@@ -1,13 +1,15 @@
 """Put switches together again that clang's BPF back end took apart into trees of comparisons.
 
-LLVM turns a switch into a jump table, a lookup table or arithmetic, but it does not find one in a tree of comparisons,
-least of all where constants are loaded in between. So a tree of comparisons of one register with constants is followed
-with the set of values that reach each node; each leaf then has its cases, and the leaf with the largest set is the
-default. Instructions between the nodes are moved behind the choice, into a block of their own on each path.
+LLVM turns a switch into a jump table, a lookup table or arithmetic, but it does not find one in a tree of
+comparisons, least of all where constants are loaded in between. So a tree of comparisons of one register with
+constants is followed with the set of values that reach each node; each leaf then has its cases, and the leaf with the
+largest set is the default. Instructions between the nodes move behind the choice, into a block of their own on each
+path.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from skep.engines.jit.graph import (
@@ -104,16 +106,14 @@ def _follow(
             continue
         child = function.blocks[target]
         if len(child.predecessors) == 1 and _is_node(child, first, instructions):
-            nodes |= _follow(
-                function, instructions, child, first, part, (*between, *child.body), leaves
-            )
+            nodes |= _follow(function, instructions, child, first, part, (*between, *child.body), leaves)
         else:
             leaves.append(_Leaf(part, between, target))
     return nodes
 
 
 def _better_computed(function: Function, leaves: list[_Leaf], instructions: Instructions) -> bool:
-    """Whether all ways of the choice are so cheap that computing each and selecting beats a jump that is mispredicted.
+    """Whether all ways of the choice are so cheap that computing each and selecting one beats a mispredicted jump.
 
     That is what LLVM makes of a tree whose leaves are a few operations on registers. Leaves that only load constants
     are left out: a switch turns them into a table.
@@ -222,13 +222,11 @@ def _complement(ranges: Ranges, top: int) -> Ranges:
 
 
 def _intersection(left: Ranges, right: Ranges) -> Ranges:
-    return tuple(
-        (max(a, c), min(b, d)) for a, b in left for c, d in right if max(a, c) <= min(b, d)
-    )
+    return tuple((max(a, c), min(b, d)) for a, b in left for c, d in right if max(a, c) <= min(b, d))
 
 
 #: By operation of a jump: the values that take it, given constant, largest value and first negative value.
-_TAKEN = {
+_TAKEN: dict[int, Callable[[int, int, int], Ranges]] = {
     0x10: lambda c, top, middle: ((c, c),),
     0x50: lambda c, top, middle: _complement(((c, c),), top),
     0x20: lambda c, top, middle: ((c + 1, top),) if c < top else (),
@@ -238,5 +236,5 @@ _TAKEN = {
     0x60: lambda c, top, middle: _signed_from((c + 1) & top, top, middle) if c != middle - 1 else (),
     0x70: lambda c, top, middle: _signed_from(c, top, middle),
     0xC0: lambda c, top, middle: _complement(_signed_from(c, top, middle), top),
-    0xD0: lambda c, top, middle: _complement(_signed_from((c + 1) & top, top, middle) if c != middle - 1 else (), top),
+    0xD0: lambda c, top, middle: _complement(_TAKEN[0x60](c, top, middle), top),
 }
