@@ -74,7 +74,8 @@ def _takes_context(helper: str, program: ProgramType) -> bool:
     return bool(row.arguments) and row.arguments[0].kind is ArgumentKind.CONTEXT
 
 
-def _code(program: ProgramType, calls: Sequence[Call]) -> list[Instruction]:
+def code_of(program: ProgramType, calls: Sequence[Call]) -> list[Instruction]:
+    """The program that makes the calls; its result is that of the last one."""
     code = [Instruction(0xBF, 6, 1)]
     room = 0
     for call in calls:
@@ -112,7 +113,7 @@ def in_kernel(program: ProgramType, data: bytes, calls: Sequence[Call], given: b
         context = struct.pack("<6I", int.from_bytes(given[:4], "little"), len(data), 0, 0, 0, 0)
     else:
         context = given.ljust(192, b"\0")
-    with kernel.loaded(program, _code(program, calls)) as fd:
+    with kernel.loaded(program, code_of(program, calls)) as fd:
         outcome = kernel.run_once(fd, data, context=context)
     assert outcome.error == 0, outcome.error
     seen = outcome.context[:8] if program is ProgramType.XDP else outcome.context[48:68]
