@@ -241,11 +241,11 @@ def check(data: bytes) -> None:
     else:
         error = None
         use(spec)
-    assert error is None or str(error).startswith("fuzzed.o: ")
+    assert error is None or (str(error).startswith("fuzzed.o: ") and str(error).isprintable())
 
 
 FUZZED = settings(
-    max_examples=400, deadline=2000, suppress_health_check=[HealthCheck.too_slow], derandomize=True, database=None
+    max_examples=300, deadline=2000, suppress_health_check=[HealthCheck.too_slow], derandomize=True, database=None
 )
 words = st.sampled_from([0, 1, 8, 9, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]) | st.integers(0, 0xFFFFFFFF)
 samples = st.sampled_from(SAMPLES).map(sample_bytes)

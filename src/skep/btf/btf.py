@@ -131,7 +131,13 @@ class Btf:
                     offset=4,
                 )
         types, strings = size + type_start, size + string_start
-        return cls(data[types : types + type_size], data[strings : strings + string_size], order, base)
+        try:
+            return cls(data[types : types + type_size], data[strings : strings + string_size], order, base)
+        except BtfError as error:
+            # What was counted from the first type is, for the reader of the message, in the whole block.
+            if error.offset is not None:
+                error.offset += types
+            raise
 
     def _walk(self) -> list[int]:
         """Where each record starts, in words. The hot loop of opening a kernel's BTF."""
@@ -291,7 +297,7 @@ class Btf:
                 case Variable():
                     type_id = type.type
                 case _:
-                    raise BtfError(f"type {type_id} ({type.kind.name} {type.name or 'without name'}) has no size")
+                    raise BtfError(f"type {type_id} ({type.kind.name} {type.name!r}) has no size")
         raise BtfError(f"type {type_id} refers to itself; the data is damaged")
 
     def align_of(self, type_id: int) -> int:

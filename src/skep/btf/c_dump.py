@@ -87,7 +87,7 @@ class _Dump:
             case Composite() if type.name:
                 self._declare(f"{'struct' if isinstance(type, Struct) else 'union'} {self.types.names.of(type_id)};")
             case Forward():
-                self._declare(f"{'union' if type.is_union else 'struct'} {type.name};")
+                self._declare(f"{self.types.specifier(type_id, type, depth)};")
             case Modifier() | Pointer():
                 self.named(type.target, depth + 1)
             case _:

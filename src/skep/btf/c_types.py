@@ -7,6 +7,7 @@ target do: a bit field does not cross a unit of its own type, and unnamed ones d
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -116,7 +117,7 @@ class CTypes:
                         qualifiers.append(word)
                     type_id = type.target
                 case TypeTag():
-                    tag = type.name if type.is_attribute else f'btf_type_tag("{type.name}")'
+                    tag = type.name if type.is_attribute else f"btf_type_tag({json.dumps(type.name)})"
                     qualifiers.append(f"__attribute__(({tag}))")
                     type_id = type.target
                 case Pointer():

@@ -160,7 +160,7 @@ class _Decoder:
                     )
                     for entry in type.variables
                 }
-        raise BtfError(f"type {type_id} ({type.kind.name} {type.name}) has no values")
+        raise BtfError(f"type {type_id} ({type.kind.name} {type.name!r}) has no values")
 
     def part(self, data: bytes, start: int, size: int) -> bytes:
         if start + size > len(data):

@@ -225,7 +225,9 @@ def _string(table: bytes, offset: int, what: str) -> str:
         raise ObjectError(
             f"the name of {what} (at {offset:#x}) does not lie in the string table; the file is damaged"
         )
-    return table[offset:end].decode(errors="replace")
+    name = table[offset:end].decode(errors="replace")
+    # Names go into one-line messages; those of damaged files may hold anything.
+    return name if name.isprintable() else name.encode("unicode_escape").decode()
 
 
 _SYMBOL_KINDS: dict[str, SymbolKind] = {

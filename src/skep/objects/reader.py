@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from skep.btf import Btf, BtfExt
-from skep.errors import ObjectError, SkepError
+from skep.errors import BtfError, ObjectError, SkepError
 from skep.objects.code import Call, Code, Function, Linker, read_code, resolve_local_calls, unique_name
 from skep.objects.datamaps import DataMaps, read_data_maps
 from skep.objects.elf import ElfFile, Section, Symbol
@@ -50,6 +50,8 @@ def read(data: bytes, file: str = "<bytes>") -> Spec:
         return _read(ElfFile(data), file)
     except SkepError as error:
         error.file = file
+        if isinstance(error, BtfError) and error.section is None:
+            error.section = ".BTF"
         raise
 
 
@@ -112,7 +114,13 @@ def _read_types(elf: ElfFile) -> tuple[Btf | None, BtfExt]:
     sizes = {item.name: item.size for item in elf.sections if item.size < 1 << 32}
     btf = btf.with_section_sizes(sizes)
     ext = elf.by_name.get(".BTF.ext")
-    return btf, BtfExt.parse(ext.data, btf) if ext is not None and ext.data else BtfExt()
+    if ext is None or not ext.data:
+        return btf, BtfExt()
+    try:
+        return btf, BtfExt.parse(ext.data, btf)
+    except BtfError as error:
+        error.section = ext.name
+        raise
 
 
 def _read_codes(elf: ElfFile, ext: BtfExt) -> dict[int, Code]:
