@@ -162,4 +162,6 @@ def test_raw_is_no_type_of_the_kernel() -> None:
 
 def test_the_last_word_passes_over_statistics_and_source() -> None:
     assert last_word("0: (95) exit\nR0 !read_ok\n; int x\nprocessed 1 insns (limit 1)\n\n") == "R0 !read_ok"
+    two = "1: (71) r0 = *(u8 *)(r1 +0)\n1: R1=1\ninvalid access\nR1 is outside\nprocessed 2 insns (limit 1)\n"
+    assert last_word(two) == "invalid access; R1 is outside"
     assert last_word("processed 1 insns") == ""

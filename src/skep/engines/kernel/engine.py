@@ -8,6 +8,7 @@ directory for pins.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import sys
@@ -15,9 +16,10 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self, overload
 
 from skep.btf.relocation import POISON
+from skep.engines.kernel import raw
 from skep.engines.kernel.cpus import possible_cpus
 from skep.engines.kernel.description import Description, describe
 from skep.engines.kernel.maps import KernelMap
@@ -26,10 +28,13 @@ from skep.engines.kernel.references import Resolver
 from skep.engines.kernel.running import RUNNING_KERNEL
 from skep.engines.kernel.targets import attach_btf_id
 from skep.engines.kernel.types import KernelBtf
-from skep.errors import KernelError, LoadError, RequestError
+from skep.errors import KernelError, LoadError, RequestError, UnsupportedError
 from skep.objects.fitting import Fitted, KernelFacts, fit
 from skep.objects.kinds import MapType, ProgramType
 from skep.objects.spec import MapSpec, ProgramSpec
+
+if TYPE_CHECKING:
+    from skep.engines import Binding
 
 #: Creation flag: programs may only read.
 _READ_ONLY_FOR_PROGRAMS = 1 << 7
@@ -79,6 +84,58 @@ class LoadedProgram:
         self.close()
 
 
+class BoundProgram:
+    """A ``raw`` program as every engine runs one: on memory of this process, which is copied to the kernel and back.
+
+    The kernel verifies it for one length of memory at a time; it is loaded when a run first has that length.
+    """
+
+    def __init__(self, spec: ProgramSpec, engine: Kernel) -> None:
+        self.spec = spec
+        self._engine = engine
+        self._loaded: dict[int, LoadedProgram] = {}
+
+    @property
+    def address(self) -> int:
+        """0: the kernel's code cannot be called from here."""
+        return 0
+
+    def run(self, r1: int, r2: int, cpu: int) -> int:
+        """Run once on the ``r2`` bytes at ``r1``; returns r0, 64 bits unsigned. Raises KernelError."""
+        memory = ctypes.string_at(r1, r2) if r2 else b""
+        result = self.run_on(memory)
+        if r2 and result.data is not None:
+            ctypes.memmove(r1, result.data, r2)
+        return result.retval
+
+    def run_on(self, memory: bytes) -> RunResult:
+        """Run once on ``memory``; ``retval`` of the result is r0 in 64 bits, ``data`` the memory afterwards."""
+        if len(memory) not in self._loaded:
+            self._loaded[len(memory)] = self._engine.load(raw.with_entry(self.spec, len(memory)))
+        loaded = self._loaded[len(memory)]
+        place, key = loaded.maps[raw.MEMORY], bytes(4)
+        place.update(key, bytes(raw.RESULT_BYTES) + memory)
+        duration = loaded.run().duration_ns
+        after = place.lookup(key)
+        assert after is not None
+        value = int.from_bytes(after[: raw.RESULT_BYTES], sys.byteorder)
+        return RunResult(value, after[raw.RESULT_BYTES :], None, duration)
+
+    def close(self) -> None:
+        """Give everything back to the kernel; may be called twice."""
+        for loaded in self._loaded.values():
+            loaded.close()
+        self._loaded.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
 class Kernel:
     """The running kernel. ``pins`` is a directory of a BPF file system for maps that ask to be pinned by name.
 
@@ -92,6 +149,10 @@ class Kernel:
         self.pins = pins
         self.facts = facts
 
+    @overload
+    def load(self, spec: ProgramSpec, binding: Binding) -> BoundProgram: ...
+
+    @overload
     def load(
         self,
         spec: ProgramSpec,
@@ -101,14 +162,35 @@ class Kernel:
         programs: Mapping[str, ProgramSpec] | None = None,
         attach_to: KernelProgram | None = None,
         log_level: int = 0,
-    ) -> LoadedProgram:
+    ) -> LoadedProgram: ...
+
+    def load(
+        self,
+        spec: ProgramSpec,
+        binding: Binding | None = None,
+        *,
+        type: ProgramType | None = None,
+        maps: Mapping[str, KernelMap] | None = None,
+        programs: Mapping[str, ProgramSpec] | None = None,
+        attach_to: KernelProgram | None = None,
+        log_level: int = 0,
+    ) -> LoadedProgram | BoundProgram:
         """Load a program with all it needs.
 
+        With a ``binding``, as other engines take one, the program has to be of type ``raw`` and without maps.
         ``type`` stands in where the spec has none. ``maps`` are used instead of making new ones of those names
         (they may be shared between programs). ``programs`` are those that program arrays name, beside the others of
         its object. ``attach_to`` is the program that an extension replaces a function of. Raises LoadError for what
         the spec lacks, KernelError for what the kernel refuses, with its log; then nothing stays behind.
         """
+        if binding is not None:
+            if ProgramType.RAW not in (spec.type, binding.type) or spec.maps:
+                raise UnsupportedError(
+                    f"the kernel engine cannot run program {spec.name!r} on memory and maps of this process; "
+                    "load it without a binding, and it gets maps in the kernel",
+                    file=spec.file,
+                )
+            return BoundProgram(spec, self)
         with ExitStack() as stack:
             build = _Build(self, stack, maps or {}, programs or {}, log_level)
             program = build.program(spec, type, attach_to)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from array import array
 from collections.abc import Mapping, Sequence
 from ctypes import addressof, create_string_buffer
@@ -308,10 +309,22 @@ def _load_with_log(attribute: ProgramLoad, level: int) -> tuple[int, int, str]:
         size = min(max(whole, 4 * size), _LARGEST_LOG)
 
 
+#: Lines of a verifier's log that do not say why: instructions and states ("12: …"), source, statistics.
+_NO_REASON = re.compile(
+    r"\d+: |from \d+ to \d+|;|processed \d+|verification time|stack depth|mark_precise:|func#|Live regs"
+)
+
+
 def last_word(log: str) -> str:
-    """The line of a verifier's log that says why: the last one that is neither statistics nor state, "" if none."""
+    """What a verifier's log says in the end, after the last instruction and state: the reason; "" if it gives none."""
+    reason: list[str] = []
     for line in reversed(log.splitlines()):
         text = line.strip()
-        if text and not text.startswith(("processed ", "verification time", "stack depth", "mark_precise:", ";")):
-            return text
-    return ""
+        if not text:
+            continue
+        if _NO_REASON.match(text):
+            if reason:
+                break
+        else:
+            reason.insert(0, text)
+    return "; ".join(reason[-3:])
