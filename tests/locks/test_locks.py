@@ -13,9 +13,22 @@ from typing import Any
 
 import pytest
 
-from skep.lang import Function, Ptr, compile_host, emit, function, struct, u32, u64
+from skep.lang import (
+    Function,
+    Ptr,
+    address_of,
+    atomic_load,
+    atomic_sub,
+    compile_host,
+    emit,
+    function,
+    struct,
+    u32,
+    u64,
+)
 from skep.lang.target import TARGETS
 from skep.locks import ARCHITECTURES, LOCKS, Lock, lock_for
+from skep.locks.waiting import yield_core
 from skep.memory import Cpu, CpuBlock
 
 
@@ -27,6 +40,7 @@ class Guarded:
     word: u32
     after: u32
     stop: u32
+    starting: u32
     first: u64
     second: u64
     torn: u64
@@ -42,6 +56,10 @@ def worker(lock: Lock) -> Function[..., Any]:
     @function
     def work(cpu: Ptr[Cpu], guarded: Ptr[Guarded], word: Ptr[u32], rounds: u64) -> u64:
         done = u64(0)
+        # All begin together: whoever is alone is much faster.
+        atomic_sub(address_of(guarded.starting), u32(1))
+        while atomic_load(address_of(guarded.starting)) & 0x80000000 == 0 and guarded.starting != 0:
+            yield_core()
         while done < rounds and guarded.stop == 0:
             acquire(cpu, word)
             if guarded.first != guarded.second:
@@ -135,7 +153,7 @@ def test_it_goes_on_when_threads_outnumber_cores(lock: Lock) -> None:
 @pytest.mark.parametrize("lock", [LOCKS["ticket"], LOCKS["queued"]], ids=lambda lock: lock.name)
 def test_two_cpus_both_get_a_fair_share(lock: Lock) -> None:
     """Test-and-set promises nothing of the kind: there one of two was seen to wait for half a second."""
-    work, guarded, cpus = worker(lock), Guarded(), CpuBlock(2)
+    work, guarded, cpus = worker(lock), Guarded(starting=2), CpuBlock(2)
     compile_host([work])
     clock = threading.Timer(0.5, lambda: setattr(guarded, "stop", 1))
     clock.start()
