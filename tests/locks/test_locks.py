@@ -153,13 +153,14 @@ def test_tickets_are_served_in_the_order_they_were_drawn() -> None:
         return place
 
     compile_host([once, lock.lock_outside, lock.unlock])
+    call: Any = once
     word = word_of(guarded)
     lock.lock_outside(word)
     places: dict[int, int] = {}
     threads = []
     for number in range(count):
         thread = threading.Thread(
-            target=lambda number=number: places.update({number: once(cpus.address(number), guarded, word)})
+            target=lambda number=number: places.update({number: call(cpus.address(number), guarded, word)})
         )
         thread.start()
         threads.append(thread)
