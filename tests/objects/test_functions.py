@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 
 import skep.objects
-from skep.engines.kernel import Kernel
-from skep.errors import KernelError
-from skep.objects import FunctionReference, MapReference, ProgramType, Spec, read, with_global
+from skep.objects import FunctionReference, MapReference, ProgramType, Spec, read
 from tests.objects.samples import build_text, clangs, sample, sample_bytes
 
 LINKED = {
@@ -133,17 +131,3 @@ def test_two_static_functions_of_one_name_stay_apart(tmp_path: Path) -> None:
     subprocess.run(["bpftool", "gen", "object", str(tmp_path / "all.o"), *inputs], check=True)
     program = skep.objects.open(tmp_path / "all.o")["whole"]
     assert [function.name for function in program.functions] == ["whole", "outer_1", "same", "outer_2", "same.2"]
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [("plain", 2), ("calls_middle", 1 ^ 22), ("calls_back", (3 * 45 + 10 + (4 ^ 25) + 5) & 0xFF)],
-)
-def test_the_kernel_runs_what_was_linked(name: str, expected: int) -> None:
-    spec = with_global(sample("functions"), "calls", 100)
-    try:
-        loaded = Kernel().load(spec[name])
-    except KernelError as error:
-        pytest.skip(f"bpf(2) cannot be used here: {error}")
-    with loaded:
-        assert loaded.run(b"\0" * 64).retval == expected

@@ -2,8 +2,8 @@
 
 Each is an array map of one element, its value the bytes of the section, its name that of the section. Read-only
 data is read-only for the program and frozen for user space. Where BTF says that a variable can be seen from outside,
-the map can be mapped into memory, as libbpf decides it. Globals in clang's address space 1 are what an arena starts
-with. Variables come from the symbol table, their types from BTF.
+the map can be mapped into memory, as libbpf decides it (its commit 4fcac46c7e10). Globals in clang's address space 1
+are what an arena starts with. Variables come from the symbol table, their types from BTF.
 """
 
 from __future__ import annotations
