@@ -316,7 +316,7 @@ _NO_REASON = re.compile(
 
 
 def last_word(log: str) -> str:
-    """What a verifier's log says in the end, after the last instruction and state: the reason; "" if it gives none."""
+    """The reason that a verifier's log ends with, behind the last instruction and state; "" if it gives none."""
     reason: list[str] = []
     for line in reversed(log.splitlines()):
         text = line.strip()
