@@ -148,8 +148,9 @@ def fence(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:
     argument_count(ex, node, 0, 1)
     order = _order(ex, node, 0, _FENCE_ORDERS)
     if ex.scope.target.is_bpf:
-        scratch = ex.builder.allocate(U64)
-        ex.builder.assign(_update("add", U64, scratch, "0", Order.SEQ_CST))
+        if ex.scope.fence is None:
+            ex.scope.fence = ex.builder.allocate(U64)
+        ex.builder.assign(_update("add", U64, ex.scope.fence, "0", Order.SEQ_CST))
     else:
         ex.builder.line(f"fence {order.value}")
     return _NOTHING

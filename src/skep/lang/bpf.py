@@ -16,7 +16,7 @@ import re
 import struct
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from skep.errors import LanguageError
@@ -61,6 +61,7 @@ _INTRINSICS: Mapping[str, frozenset[int]] = {
 _INSTRUCTION = re.compile(r"  (?:%[-\w.$]+ = )?(?:(?:tail|musttail|notail) )?([a-z]+)\b(.*)")
 _CALLEE = re.compile(r'@("[^"]+"|[\w.$]+)\(')
 _WIDTH = re.compile(r"\bi(\d+)\b")
+_TRAILING_ZEROS = re.compile(r"^  (%\S+) = .*@llvm\.cttz\.i\d+\((i\d+)(?: noundef)? (\S+), i1 \w+\).*$", re.MULTILINE)
 _MEMORY = re.compile(r"llvm\.(memcpy|memmove|memset)\b.* i64 (\S+?), i1 false\)")
 _FORBIDDEN = re.compile(r"<\d+ x |\b(?:half|float|double|fp128|bfloat)\b")
 
@@ -73,7 +74,7 @@ class BpfCode:
     and each subprogram begins, by symbol; ``stack_size`` is what the deepest of them uses, in bytes.
     """
 
-    data: bytes
+    data: bytes = field(repr=False)
     functions: Mapping[str, int]
     stack_size: int
 
@@ -133,8 +134,12 @@ def _compile(function: Function[..., Any]) -> BpfCode:
         options.loop_vectorization = options.slp_vectorization = False
         passes = binding.create_pass_builder(machine, options)
         passes.getModulePassManager().run(parsed, passes)
-        for problem in _problems(str(parsed)):
+        text = str(parsed)
+        for problem in _problems(text):
             raise _refusal(function, problem)
+        if "@llvm.cttz." in text:
+            parsed = binding.parse_assembly(_without_tables(text))
+            parsed.verify()
         data: bytes = machine.emit_object(parsed)
     return _read(function, data)
 
@@ -180,6 +185,25 @@ def _problems(text: str) -> Iterator[str]:
                 stack += int(size[1]) if size[1] else int(size[2] or 64) // 8 or 1
     if stack > STACK_LIMIT:
         yield f"it needs {stack} bytes of stack, and has {STACK_LIMIT}"
+
+
+def _without_tables(text: str) -> str:
+    """``text`` with trailing zeros counted by population: LLVM would read them from a table in data."""
+    count = 0
+
+    def expand(found: re.Match[str]) -> str:
+        nonlocal count
+        count += 1
+        result, llvm, value = found.groups()
+        negative, lowest, below = (f"%skep.{count}.{part}" for part in ("negative", "lowest", "below"))
+        return (
+            f"  {negative} = sub {llvm} 0, {value}\n"
+            f"  {lowest} = and {llvm} {value}, {negative}\n"
+            f"  {below} = sub {llvm} {lowest}, 1\n"
+            f"  {result} = call {llvm} @llvm.ctpop.{llvm}({llvm} {below})"
+        )
+
+    return _TRAILING_ZEROS.sub(expand, text)
 
 
 def _call_problems(line: str) -> Iterator[str]:

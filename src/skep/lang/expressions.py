@@ -16,7 +16,7 @@ from skep.errors import LanguageError
 from skep.lang import memory
 from skep.lang.builder import Builder
 from skep.lang.function import ExternalFunction, Function, Table, Variable
-from skep.lang.namespace import STRUCT_ATTRIBUTE, Namespace, type_of
+from skep.lang.namespace import STRUCT_ATTRIBUTE, Namespace, evaluate, type_of
 from skep.lang.source import Source
 from skep.lang.target import Target
 from skep.lang.types import (
@@ -105,8 +105,19 @@ class Local:
 class Scope:
     """What a function's code may refer to, and what it turned out to need."""
 
-    __slots__ = ("assigned", "builder", "externals", "functions", "locals", "namespace", "source", "tables", "target",
-                 "variables")  # fmt: skip
+    __slots__ = (
+        "assigned",
+        "builder",
+        "externals",
+        "fence",
+        "functions",
+        "locals",
+        "namespace",
+        "source",
+        "tables",
+        "target",
+        "variables",
+    )
 
     def __init__(self, source: Source, namespace: Namespace, target: Target) -> None:
         self.source = source
@@ -120,6 +131,8 @@ class Scope:
         self.externals: dict[str, FunctionType] = {}
         self.variables: dict[str, Variable] = {}
         self.tables: dict[str, str] = {}
+        #: The word on the stack that barriers are made with where there are none.
+        self.fence: str | None = None
 
 
 def is_scalar(kind: Type) -> bool:
@@ -841,14 +854,10 @@ class Expressions:
 
     def type_argument(self, node: ast.expr) -> Type:
         """The type that an argument such as ``Ptr[u8]`` names."""
-        code = compile(ast.Expression(node), self.scope.source.file, "eval")
         try:
-            found = eval(code, {"__builtins__": {}}, self.scope.namespace)
-            return type_of(found, self.scope.namespace)
+            return type_of(evaluate(node, self.scope.namespace), self.scope.namespace)
         except LanguageError as error:
             raise self.error(node, error.problem) from None
-        except Exception as error:
-            raise self.error(node, f"this is no type of the language: {error}") from None
 
     def local_array(self, node: ast.Call, *, zero: bool) -> Place:
         """``array(element, count)``."""

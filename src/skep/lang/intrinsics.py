@@ -18,7 +18,6 @@ from skep.lang.target import Target
 from skep.lang.types import (
     BOOL,
     I32,
-    INTEGERS,
     U8,
     U64,
     VOID,
@@ -88,24 +87,10 @@ def _opaque(emit: Callable[[str], str], value: str) -> str:
     return emit(f'call i64 asm "", "=r,0"(i64 {value})')
 
 
-def _trailing_zeros_bpf(ex: Expressions, value: Value, kind: IntType) -> Value:
-    # LLVM counts them with a table in data, which BPF code cannot have, and would know this idiom if it saw it.
-    emit = ex.builder.assign
-    wide = ex.convert(Value(INTEGERS[f"u{kind.bits}"], value.text), U64).text
-    if kind.bits < 64:
-        wide = emit(f"or i64 {wide}, {1 << kind.bits}")
-    negative = emit(f"sub i64 0, {wide}")
-    lowest = _opaque(emit, emit(f"and i64 {wide}, {negative}"))
-    below = emit(f"sub i64 {lowest}, 1")
-    return ex.convert(Value(U64, emit(f"call i64 @llvm.ctpop.i64(i64 {below})")), kind)
-
-
 def _bit_count(name: str, extra: str = "") -> Row:
     def row(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:
         _count(ex, node, 1)
         value, kind = _operand(ex, node, expected)
-        if name == "cttz" and ex.scope.target.is_bpf:
-            return _trailing_zeros_bpf(ex, value, kind)
         text = f"call {kind.llvm} @llvm.{name}.{kind.llvm}({kind.llvm} {value.text}{extra})"
         return Value(kind, ex.builder.assign(text))
 

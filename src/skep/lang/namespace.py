@@ -7,6 +7,7 @@ module, then builtins. So it makes no difference whether they are objects or, un
 
 from __future__ import annotations
 
+import ast
 import builtins
 import sys
 from collections.abc import Callable, Mapping
@@ -66,6 +67,33 @@ class Namespace(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len({**vars(builtins), **self._globals, **self._inner})
+
+
+def evaluate(node: ast.expr, namespace: Mapping[str, Any]) -> Any:
+    """The object that the text of a type, such as ``Ptr[module.Header]``, stands for."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.Name):
+        try:
+            return namespace[node.id]
+        except KeyError:
+            raise LanguageError(f"{node.id} is not defined") from None
+    if isinstance(node, ast.Attribute):
+        owner = evaluate(node.value, namespace)
+        try:
+            return getattr(owner, node.attr)
+        except AttributeError as error:
+            raise LanguageError(str(error)) from None
+    if isinstance(node, ast.Tuple | ast.List):
+        parts = [evaluate(one, namespace) for one in node.elts]
+        return tuple(parts) if isinstance(node, ast.Tuple) else parts
+    if isinstance(node, ast.Subscript):
+        owner = evaluate(node.value, namespace)
+        try:
+            return owner[evaluate(node.slice, namespace)]
+        except (TypeError, LookupError) as error:
+            raise LanguageError(f"this is no type of the language: {error}") from None
+    raise LanguageError("this is no type of the language: write a name such as u64, Ptr[u8] or a structure")
 
 
 def defining_locals(depth: int) -> Mapping[str, Any]:

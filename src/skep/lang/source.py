@@ -68,16 +68,20 @@ def _find(function: PythonFunction, file: str) -> Source:
     return Source(file, lines, candidates[0])
 
 
-def _functions_by_line(lines: list[str], file: str) -> dict[int, list[ast.FunctionDef]]:
-    text = "".join(lines)
-    try:
+def _parse(text: str, file: str) -> ast.Module:
+    for _ in range(100):
         try:
-            tree = ast.parse(text)
+            return ast.parse(text)
+        except SyntaxError as error:
+            raise LanguageError(f"the file is not Python: {error.msg}", file=file) from error
         except SystemError:
-            # CPython 3.11 counts the depth of the tree once for all threads; another one was parsing.
-            tree = ast.parse(text)
-    except SyntaxError as error:
-        raise LanguageError(f"the file is not Python: {error.msg}", file=file) from error
+            # CPython 3.11 counts the depth of a tree once for all threads, and some other thread parsed meanwhile.
+            continue
+    raise LanguageError("CPython could not parse the file, because other threads parse without end", file=file)
+
+
+def _functions_by_line(lines: list[str], file: str) -> dict[int, list[ast.FunctionDef]]:
+    tree = _parse("".join(lines), file)
     found: dict[int, list[ast.FunctionDef]] = {}
     pending: list[Any] = [tree]
     while pending:
