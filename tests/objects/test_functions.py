@@ -111,6 +111,37 @@ def test_a_static_function_in_a_section_is_a_program_unless_it_is_called() -> No
     assert [function.name for function in spec["whole"].functions] == ["whole", "part"]
 
 
+@pytest.mark.skipif(not clangs(), reason="clang is not installed")
+def test_assembly_without_symbol_types_has_functions_too() -> None:
+    source = r"""
+        __asm__(".section raw,\"ax\",@progbits\n"
+                ".globl first\nfirst: r0 = 1\nexit\n"
+                ".globl second\nsecond: r0 = 2\nexit");
+    """
+    spec = read(build_text(source, clangs()[-1]))
+    assert {name: (item.type, len(item.instructions)) for name, item in spec.programs.items()} == {
+        "first": (ProgramType.RAW, 2),
+        "second": (ProgramType.RAW, 2),
+    }
+
+
+@pytest.mark.skipif(not clangs(), reason="clang is not installed")
+def test_code_without_any_symbol_is_named_for_its_section() -> None:
+    spec = read(build_text(r'__asm__(".section tp/sched/x,\"ax\",@progbits\nr0 = 1\nexit");', clangs()[-1]))
+    assert list(spec.programs) == ["tp_sched_x"]
+    assert spec["tp_sched_x"].attach_target == "sched/x"
+
+
+@pytest.mark.skipif(not clangs(), reason="clang is not installed")
+def test_of_two_names_for_one_function_the_global_one_counts() -> None:
+    source = """
+        #include "bpf.h"
+        SEC("xdp") static int inner(u32 *ctx) { return 1; }
+        int outer(u32 *ctx) __attribute__((alias("inner")));
+    """
+    assert list(read(build_text(source, clangs()[-1])).programs) == ["outer"]
+
+
 @pytest.mark.skipif(not clangs() or not shutil.which("bpftool"), reason="clang or bpftool is not installed")
 def test_two_static_functions_of_one_name_stay_apart(tmp_path: Path) -> None:
     for number in (1, 2):
