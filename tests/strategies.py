@@ -255,5 +255,11 @@ soup_slots = st.builds(
     imm=st.one_of(st.just(0), st.integers(-8, 8), immediates),
 )
 
-#: A program of those that has at least one slot; mostly with an exit at the end.
-soups = st.lists(soup_slots, min_size=1, max_size=24).map(lambda slots: (*slots, _EXIT))
+#: Numbers or the memory's address in every register, so that the soup behind does not end at once.
+_SPOON = tuple(
+    _move(register, 1) if register in (6, 9) else Instruction(BY_NAME["mov64_imm"].opcode, dst=register, imm=register)
+    for register in (0, 3, 4, 5, 6, 7, 8, 9)
+)
+
+#: Anything at all, between a beginning that writes every register and an exit.
+soups = st.lists(soup_slots, min_size=1, max_size=24).map(lambda slots: (*_SPOON, *slots, _EXIT))
