@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import struct
 
 import pytest
 
-from skep.engines.kernel import KernelProgram
-from skep.engines.kernel.programs import XDP_HAS_FRAGS, last_word
+from skep.engines.kernel import KernelMap, KernelProgram, loaded_ids
+from skep.engines.kernel.programs import LIVE_FRAMES, XDP_HAS_FRAGS, last_word
 from skep.errors import KernelError, RequestError
 from skep.isa import Instruction
-from skep.objects import ProgramType
+from skep.objects import MapSpec, MapType, ProgramType
 from tests.engines.kernel.conftest import RETURN_2
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -165,3 +166,52 @@ def test_the_last_word_passes_over_statistics_and_source() -> None:
     two = "1: (71) r0 = *(u8 *)(r1 +0)\n1: R1=1\ninvalid access\nR1 is outside\nprocessed 2 insns (limit 1)\n"
     assert last_word(two) == "invalid access; R1 is outside"
     assert last_word("processed 1 insns") == ""
+
+
+def test_live_frames_go_through_in_batches() -> None:
+    # A program that drops every frame: nothing reaches the network.
+    drop = (Instruction(0xB7, imm=1), EXIT)
+    with KernelProgram.load(ProgramType.XDP, drop) as program:
+        result = program.run(bytes(64), repeat=1000, flags=LIVE_FRAMES, batch_size=32)
+        assert (result.retval, result.data, result.context) == (0, None, None)
+
+
+def test_a_tracepoint_program_runs_on_the_chosen_cpu() -> None:
+    # r0 = bpf_get_smp_processor_id()
+    which = (Instruction(0x85, imm=8), EXIT)
+    with KernelProgram.load(ProgramType.RAW_TRACEPOINT, which) as program:
+        for cpu in sorted(os.sched_getaffinity(0)):
+            assert program.run(cpu=cpu).retval == cpu
+        with pytest.raises(KernelError):
+            program.run(cpu=1 << 20)
+
+
+def test_maps_are_found_through_the_array_of_descriptors() -> None:
+    with KernelMap.create(MapSpec("value", MapType.ARRAY, 4, 8, 1)) as map:
+        map.update(bytes(4), struct.pack("=Q", 33))
+        # Pseudo source 6: an address in the value of the map at an index of the array.
+        code = (
+            Instruction(0x18, 1, 6, 0, 1),
+            Instruction(0),
+            Instruction(0x61, 0, 1, 0),
+            EXIT,
+        )
+        with KernelProgram.load(ProgramType.XDP, code, fd_array=[0, map.fileno()]) as program:
+            assert program.run().retval == 33
+            assert program.information().map_ids == (map.information().id,)
+
+
+def test_a_map_that_no_instruction_names_is_kept_alive_once_bound() -> None:
+    with KernelProgram.load(ProgramType.XDP, RETURN_2) as program:
+        with KernelMap.create(MapSpec("bound", MapType.ARRAY, 4, 8, 1)) as map:
+            program.bind(map)
+            identity = map.information().id
+        assert program.information().map_ids == (identity,)
+        KernelMap.open_id(identity).close()
+
+
+def test_everything_loaded_can_be_listed() -> None:
+    with KernelProgram.load(ProgramType.XDP, RETURN_2) as program:
+        assert program.information().id in set(loaded_ids("program"))
+    assert set(loaded_ids("btf"))
+    assert isinstance(list(loaded_ids("link")), list)
