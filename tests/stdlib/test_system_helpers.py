@@ -96,7 +96,7 @@ def test_a_tail_call_finds_its_program_and_counts(known: bool) -> None:
     with AddressSpace() as space, create(spec, 1, space) as map:
         cpus = CpuBlock(1)
         map.set_program(1, 0x1000)
-        arguments = {"cpus": cpus, "map": map if known else None}
+        arguments: dict[str, Any] = {"cpus": cpus, "map": map if known else None}
         assert call("tail_call", 0, map.address, 0, **arguments) == 0
         assert call("tail_call", 0, map.address, 4, **arguments) == 0
         assert cpus[0].tail_calls == 0

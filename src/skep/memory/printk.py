@@ -81,7 +81,7 @@ class PrintkQueue:
             round_ = self._taken >> self._bits
             if slot.state != 2 * round_ + 1:
                 return lines
-            text = ctypes.string_at(address + self._text, slot.size).decode("ascii", "backslashreplace")
+            text = ctypes.string_at(address + self._text, slot.size).decode("utf-8", "backslashreplace")
             lines.append(PrintedLine(text, slot.cpu, slot.nanoseconds))
             slot.state = 2 * round_ + 2
             self._taken += 1

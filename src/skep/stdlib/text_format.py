@@ -1,6 +1,6 @@
 """The kernel's formatted output for programs: which formats are accepted, and what they print.
 
-Accepted are ``%%``, ``%c``, ``%s``, ``%p`` and its variants (``%px %pK %pk %ps %pS %pB``, ``%pks %pus``, ``%pI4 %pi4
+Accepted are ``%%``, ``%c``, ``%s``, ``%p`` and its variants (``%px %pK %ps %pS %pB``, ``%pks %pus``, ``%pI4 %pi4
 %pI6 %pi6``), and ``%d %i %u %x %X``, each with ``l`` or ``ll``; before the letter flags out of ``0 + -`` and space,
 and a width. Anything else, a character that is not printable ASCII or space, or more conversions than arguments is
 -EINVAL. Plain ``%p`` prints the address itself (Linux prints a hash of it), a symbol prints as its address.
@@ -183,29 +183,24 @@ def _put_string(out: Ptr[Output], address: u64, conversion: Ptr[Conversion]) -> 
 
 
 @function(inline="never")
-def _put_internet(out: Ptr[Output], address: u64, is_six: bool, plain: bool, conversion: Ptr[Conversion]) -> None:
-    """An address of the Internet: ``plain`` is dots without leading zeros, or groups with colons."""
+def _put_internet(out: Ptr[Output], address: u64, is_six: bool, plain: bool) -> None:
+    """An address of the Internet: ``plain`` is dots without leading zeros, or groups with colons. It has no width."""
     numbers = _Buffer()
     size = u32(16) if is_six else u32(4)
     read_memory(address_of(numbers.bytes[0]), address, size)
-    text = _Buffer()
-    inner = Output()
-    inner.at = address_of(text.bytes[0])
-    inner.capacity = u32(STRING_SIZE)
     digits = Conversion()
     digits.flags = u32(_ZERO)
     for index in range(size):
         if is_six:
             digits.width = u32(2)
-            _put_number(address_of(inner), u64(numbers.bytes[index]), u8(0), u64(16), False, address_of(digits))
+            _put_number(out, u64(numbers.bytes[index]), u8(0), u64(16), False, address_of(digits))
             if plain and index & 1 != 0 and index != 15:
-                _put(address_of(inner), u8(ord(":")))
+                _put(out, u8(ord(":")))
         else:
             digits.width = u32(1) if plain else u32(3)
-            _put_number(address_of(inner), u64(numbers.bytes[index]), u8(0), u64(10), False, address_of(digits))
+            _put_number(out, u64(numbers.bytes[index]), u8(0), u64(10), False, address_of(digits))
             if index != 3:
-                _put(address_of(inner), u8(ord(".")))
-    _put_text(out, inner.at, inner.size, conversion)
+                _put(out, u8(ord(".")))
 
 
 @function(inline="always")
@@ -246,7 +241,7 @@ def _pointer(out: Ptr[Output], format: Ptr[u8], start: u32, value: u64, conversi
         _put_number(out, value, u8(0), u64(16), False, conversion)
         return u32(2)
     if (kind == ord("i") or kind == ord("I")) and (following == ord("4") or following == ord("6")):
-        _put_internet(out, value, following == ord("6"), kind == ord("I"), conversion)
+        _put_internet(out, value, following == ord("6"), kind == ord("I"))
         return u32(3)
     return u32(0)
 
@@ -287,7 +282,7 @@ def format_text(out: Ptr[Output], format: Ptr[u8], format_size: u32, arguments: 
     one = _Buffer()
     while position < end:
         byte = format[position]
-        if byte >= 127 or (byte < 32 and not _is_space(byte)):
+        if byte == 127 or (byte < 32 and not _is_space(byte)):
             return i64(_EINVAL)
         position += 1
         if byte != ord("%"):
@@ -335,5 +330,8 @@ def format_text(out: Ptr[Output], format: Ptr[u8], format_size: u32, arguments: 
         if letters == 0:
             return i64(_EINVAL)
         position += letters
+        while kind == ord("p") and not _ends_word(format[position]) and format[position] < 127:
+            # Linux takes all letters and digits behind a pointer for a part of it.
+            position += 1
         used += 1
     return i64(0)
