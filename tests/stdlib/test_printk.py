@@ -64,8 +64,8 @@ ACCEPTED: list[tuple[bytes, tuple[int | bytes, ...]]] = [
 
 REFUSED = [
     b"%d", b"%", b"%q", b"%n", b"%f", b"%o", b"%hd", b"%#x", b"%.3d", b"%*d", b"%lc", b"%zu", b"%lld %d",
-    b"%sx", b"%s1", b"%pI5", b"%pM", b"%pI", b"%px %d", b"\x01", b"\x7f", b"%\xc3\xa9", b"%5", b"%-", b"%l", b"%pksx", b"%pk",
-    b"%pe",
+    b"%sx", b"%s1", b"%pI5", b"%pM", b"%pI", b"%px %d", b"\x01", b"\x7f", b"%\xc3\xa9", b"%5", b"%-", b"%l", b"%pksx",
+    b"%pk", b"%pe",
 ]  # fmt: skip
 
 
