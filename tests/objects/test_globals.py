@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from skep.btf import values
@@ -116,12 +118,23 @@ def test_values_are_set_through_their_type(
         ("table", [1] * 6, "6 elements do not fit an array of 5"),
         ("table", "[1, 2", "is not a list"),
         ("settings", "loud", "is not members and their values"),
+        ("settings", "[" * 100_000, "is not members and their values"),
     ],
 )
 def test_what_does_not_fit_is_refused(name: str, given: values.Value, problem: str) -> None:
     with pytest.raises(RequestError) as caught:
         with_global(sample("data"), name, given)
     assert problem in str(caught.value)
+
+
+def test_a_variable_may_be_larger_than_its_type_and_not_smaller() -> None:
+    spec = sample("data")
+    settings = spec.variables["settings"]
+    longer = replace(spec, variables={"settings": replace(settings, size=settings.size + 4)})
+    assert value(with_global(longer, "settings.limit", 1), "settings")["limit"] == 1
+    shorter = replace(spec, variables={"settings": replace(settings, size=settings.size - 4)})
+    with pytest.raises(RequestError, match="its type has 24 bytes, but it has 20; the object is damaged"):
+        with_global(shorter, "settings.limit", 1)
 
 
 def test_without_btf_a_variable_is_an_integer_of_its_size() -> None:

@@ -32,6 +32,8 @@ from skep.errors import BtfError, RequestError
 Value = Any
 
 _MAX_DEPTH = 64
+#: Characters of a value that a message repeats.
+_MAX_SHOWN = 60
 _FLOATS = {2: "e", 4: "f", 8: "d"}
 
 
@@ -85,10 +87,11 @@ def from_text(btf: Btf, type_id: int, text: str) -> Value:
                 return float(text)
             case _:
                 return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         choices = ", ".join(entry.name for entry in type.values) if isinstance(type, Enumeration) else ""
         what = f"one of {choices} or a number" if choices else _describe(type)
-        raise RequestError(f"{text!r} is not {what}") from None
+        shown = text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "..."
+        raise RequestError(f"{shown!r} is not {what}") from None
 
 
 def _describe(type: Type) -> str:

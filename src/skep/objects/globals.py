@@ -61,7 +61,11 @@ def _encode(spec: Spec, variable: GlobalVariable, path: list[str], value: values
             value = values.from_text(btf, leaf, value)
     for member in reversed(path):
         value = {member: value}
-    return values.encode(btf, type_id, value, old if len(old) == btf.size_of(type_id) else None)
+    size = btf.size_of(type_id)
+    if size > len(old):
+        raise RequestError(f"its type has {size} bytes, but it has {len(old)}; the object is damaged")
+    # An initialised array at the end of a struct that leaves its length open makes the variable larger than its type.
+    return values.encode(btf, type_id, value, old[:size]) + old[size:]
 
 
 def _encode_integer(spec: Spec, variable: GlobalVariable, path: list[str], value: values.Value) -> bytes:

@@ -82,10 +82,12 @@ class FunctionSpec:
 class MapSpec:
     """A map as its object defines it. Sizes are in bytes; ``flags`` are the kernel's BPF_F_* creation flags.
 
-    ``contents`` is the initial value of a data section's map (``.data`` and kin: one element, key 0).
+    ``contents`` is the initial value of a data section's map (``.data`` and kin: one element, key 0) or of a
+    struct_ops variable, or what an arena starts with.
     ``frozen`` says that user space may not change it after creation, as for ``.rodata``.
     ``configuration`` are the values that the map ``.kconfig`` has room for, to be filled in for one kernel.
-    ``slots`` are initial members of a program array or map of maps: key to the name of a program or map.
+    ``slots`` are initial members of a program array or map of maps: key to the name of a program or map; in a
+    struct_ops variable, byte offset of a member to the name of a program.
     """
 
     name: str
