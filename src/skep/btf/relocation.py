@@ -60,13 +60,15 @@ class Resolution:
     """A relocation decided: what the instruction holds (``local``), what it is to hold (``target``), and in words
     what it is.
 
-    ``misfit``: the field's size differs in a way that a load or store cannot follow.
+    ``misfit``: the field's size differs in a way that a load or store cannot follow. ``place`` is where it lies in
+    the kernel's types, None if they do not have it or the relocation does not look there.
     """
 
     local: Value
     target: Value
     text: str
     misfit: bool = False
+    place: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +152,8 @@ class Resolver:
                 )
         if chosen is None:
             return Resolution(ours, _absent(kind), text)
-        btf, _, theirs = chosen
-        return Resolution(ours, theirs, text, misfit=self._is_misfit(kind, ours, btf, theirs))
+        btf, place, theirs = chosen
+        return Resolution(ours, theirs, text, self._is_misfit(kind, ours, btf, theirs), place)
 
     def candidates(self, type_id: int) -> list[tuple[Btf, int]]:
         """The types that may be the local type ``type_id``: of its name and kind, in the kernel or else in its

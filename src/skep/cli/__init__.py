@@ -18,6 +18,7 @@ COMMANDS = {
     "run": "Run a program over packets and show return values and maps.",
     "asm": "Assemble BPF text into bytecode.",
     "disasm": "Print a program as assembly, with C lines if asked.",
+    "btf": "Print types as C, or cut a kernel's types down to what programs need.",
     "conformance": "Run bpf_conformance test files on an engine.",
     "features": "Show what this machine's kernel supports.",
 }

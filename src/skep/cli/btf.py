@@ -1,0 +1,141 @@
+"""``skep btf``: print the types of an object or a kernel, and cut a kernel's types down to what programs need."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from skep.btf import Btf
+
+_ELF = b"\x7fELF"
+
+
+@click.group()
+def command() -> None:
+    """Print the types of an object or a kernel, or keep what programs need of them."""
+
+
+@command.command()
+@click.argument("file", required=False)
+@click.option(
+    "--type", "names", multiple=True, metavar="NAME", help="Only this type and what it needs; may be repeated."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a type, by id.")
+def dump(file: str | None, names: tuple[str, ...], as_json: bool) -> None:
+    """Print types as C that compiles.
+
+    FILE is an object, or plain BTF such as /sys/kernel/btf/vmlinux; without one, the types are the running kernel's.
+    """
+    from skep.btf.c_dump import dump_c
+
+    btf = _read(file)
+    wanted = [type_id for name in names for type_id in _find(btf, name, file)]
+    if as_json:
+        for type_id in wanted or range(1, len(btf)):
+            click.echo(json.dumps(_as_json(btf, type_id)))
+        return
+    click.echo(dump_c(btf, wanted or None), nl=False)
+
+
+@command.command()
+@click.argument("objects", nargs=-1, required=True)
+@click.option("--btf", "file", metavar="FILE", help="The kernel's types; those of the running kernel unless given.")
+@click.option("-o", "--output", required=True, help="Where to write the smaller BTF.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead of a sentence.")
+def minimise(objects: tuple[str, ...], file: str | None, output: str, as_json: bool) -> None:
+    """Write the part of a kernel's types that decides the CO-RE relocations of OBJECTS.
+
+    Carry it along to kernels that do not tell their types.
+    """
+    from skep.btf.minimise import minimise as cut
+    from skep.objects import open as open_object
+
+    target = _read(file)
+    requests = []
+    for name in objects:
+        spec = open_object(name)
+        if spec.btf is not None:
+            asked = [each for program in spec.programs.values() for each in program.core_relocations.values()]
+            requests.append((spec.btf, asked))
+    small = cut(requests, target)
+    data = small.encode()
+    _write(output, data)
+    facts = {
+        "file": output,
+        "types": len(small) - 1,
+        "of_types": len(target) - 1,
+        "bytes": len(data),
+        "relocations": sum(len(asked) for _, asked in requests),
+    }
+    if as_json:
+        click.echo(json.dumps(facts))
+    else:
+        click.echo(
+            "{file}: {types} of {of_types} types in {bytes} bytes decide {relocations} relocations".format(**facts)
+        )
+
+
+def _read(file: str | None) -> Btf:
+    """The types in a file, or of the running kernel."""
+    from pathlib import Path
+
+    from skep.btf import Btf
+    from skep.errors import RequestError, SkepError
+
+    if file is None:
+        from skep.engines.kernel.system_types import kernel_btf
+
+        return kernel_btf()
+    try:
+        data = Path(file).read_bytes()
+    except OSError as error:
+        raise RequestError(f"the file cannot be read: {error.strerror}", file=file) from None
+    if data.startswith(_ELF):
+        from skep.objects import read
+
+        btf = read(data, file).btf
+        if btf is None:
+            raise RequestError("the object has no BTF; build it with clang -g", file=file)
+        return btf
+    try:
+        return Btf.parse(data)
+    except SkepError as error:
+        error.file = file
+        raise
+
+
+def _find(btf: Btf, name: str, file: str | None) -> tuple[int, ...]:
+    from skep.errors import RequestError
+
+    # "struct sock" and "sock" are both how people say it.
+    found = btf.find_all(name.removeprefix("struct ").removeprefix("union ").removeprefix("enum ").strip())
+    if not found:
+        raise RequestError(f"there is no type {name!r}", file=file)
+    return found
+
+
+def _as_json(btf: Btf, type_id: int) -> dict[str, object]:
+    from dataclasses import asdict
+
+    type = btf[type_id]
+    return {"id": type_id, "kind": type.kind.name.lower(), **asdict(type)}
+
+
+def _write(output: str, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    import os
+    from pathlib import Path
+
+    from skep.errors import RequestError
+
+    path = Path(output)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_bytes(data)
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise RequestError(f"the file cannot be written: {error.strerror}", file=output) from None
