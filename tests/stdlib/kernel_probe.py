@@ -4,15 +4,17 @@ One small program a question. ``permitted`` loads a bare call under a program ty
 refuses the helper itself. ``complaint`` loads a call with given arguments: the verifier checks them in order, so
 an argument was accepted if the complaint is about a later one that was left uninitialised, or if there is none.
 
-Run as a script it prints the permissions as measured: ``python -m tests.stdlib.kernel_probe``.
+Run as a script it prints the permissions as measured: ``python -m tests.stdlib.kernel_probe [--without-perfmon]``.
 """
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import os
 import re
 import struct
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +26,8 @@ from skep.stdlib import prototypes
 from tests.programs import kernel_oracle as kernel
 
 Code = tuple[Instruction, ...]
+_CAPABILITY_VERSION = 0x20080522
+_CAP_NET_ADMIN, _CAP_BPF = 12, 39
 _READ_ONLY_FOR_PROGRAMS = 1 << 7
 _SLEEPABLE = 1 << 4
 _FUNC, _STRUCT, _TYPEDEF = 12, 4, 8
@@ -43,7 +47,7 @@ class Site:
     flags: int = 0
     target: tuple[int, str] | None = None
 
-    def load(self, code: Sequence[Instruction], license: str = "GPL") -> kernel.Answer:
+    def load(self, code: Sequence[Instruction], license: str = "GPL", log_level: int = 1) -> kernel.Answer:
         answer = kernel.load(
             self.program,
             code,
@@ -51,6 +55,7 @@ class Site:
             attach_btf_id=_type_id(*self.target) if self.target else 0,
             flags=self.flags,
             license=license,
+            log_level=log_level,
         )
         if answer.accepted:
             os.close(answer.fd)
@@ -183,7 +188,45 @@ def complaint(site: Site, held: Values, number: int, arguments: Sequence[str]) -
     return lines[-1] if lines else os.strerror(-answer.fd)
 
 
+def returned(site: Site, held: Values, number: int, arguments: Sequence[str]) -> str:
+    """The state that the verifier shows where r0 is read right after the call, or its complaint."""
+    code = list(held.prelude)
+    for register, argument in enumerate(arguments, 1):
+        code += held[argument](register)
+    answer = site.load((*code, call(number), Instruction(0xBF, 3, 0), *EXIT), log_level=2)
+    shown = re.search(r"r3 = r0 +; (R0.*)", answer.log)
+    return shown[1] if shown else answer.log.rsplit("call bpf_", 1)[-1]
+
+
+def use_of_packet_after(site: Site, held: Values, number: int, arguments: Sequence[str], data: int, end: int) -> str:
+    """What the verifier says where a packet pointer, checked before a call, is read through after it; "" if nothing.
+
+    ``data`` and ``end`` are the offsets of the two pointers in the context.
+    """
+    code = [*held.prelude, Instruction(0x61, 9, 6, data), Instruction(0x61, 2, 6, end), Instruction(0xBF, 1, 9)]
+    code += [Instruction(0x07, 1, 0, 0, 8), Instruction(0xBD, 1, 2, 2), *EXIT]
+    for register, argument in enumerate(arguments, 1):
+        code += held[argument](register)
+    answer = site.load((*code, call(number), Instruction(0x71, 1, 9), *EXIT))
+    lines = [line for line in answer.log.splitlines() if not re.match(r"processed |\d+: |from ", line)]
+    return "" if answer.accepted else lines[-1]
+
+
+def give_up_perfmon() -> None:
+    """Leave this process the rights to load programs and nothing more, for good."""
+    rights = 1 << _CAP_NET_ADMIN | 1 << _CAP_BPF
+    low, high = rights & 0xFFFFFFFF, rights >> 32
+    header = struct.pack("<Ii", _CAPABILITY_VERSION, 0)
+    if ctypes.CDLL(None, use_errno=True).capset(header, struct.pack("<6I", low, low, 0, high, high, 0)):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
 if __name__ == "__main__":
+    _type_ids()
+    if "--without-perfmon" in sys.argv:
+        give_up_perfmon()
     for place in SITES:
+        if not place.load(EXIT).accepted:
+            continue
         names = sorted(name for number, name in prototypes.NAMES.items() if permitted(place, number))
-        print(place.program.label, place.attach.label if place.attach else "", *names)
+        print(place.program.label, place.attach.label if place.attach else "-", *names)

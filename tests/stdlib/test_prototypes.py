@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import pytest
 from skep.errors import RequestError
 from skep.objects.kinds import AttachType, ProgramType
 from skep.stdlib import permissions, prototypes
-from skep.stdlib.prototype import Argument, ArgumentFlag, ArgumentKind, HelperPrototype
+from skep.stdlib.prototype import Argument, ArgumentFlag, ArgumentKind, HelperPrototype, ReturnKind
 from tests.programs import kernel_oracle as kernel
 from tests.stdlib import kernel_probe as probe
 
@@ -115,6 +118,27 @@ def test_the_kernel_permits_the_helpers_that_the_table_permits(site: probe.Site)
 
 
 @needs_kernel
+def test_without_the_right_to_watch_the_kernel_permits_less() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs all rights, to give some up")
+    asked = subprocess.run(
+        [sys.executable, "-m", "tests.stdlib.kernel_probe", "--without-perfmon"],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = asked.stdout.splitlines()
+    assert len(lines) > 20
+    for line in lines:
+        program, attach, *names = line.split()
+        here = prototypes.permitted_numbers(
+            ProgramType[program.upper()], None if attach == "-" else AttachType[attach.upper()], perfmon=False
+        )
+        assert {prototypes.NAMES[number] for number in here} - set(permissions.UNMEASURED_HELPERS) == set(names), line
+
+
+@needs_kernel
 def test_licence_and_sleep_are_the_kernels() -> None:
     for number, name in prototypes.NAMES.items():
         for site in PLAIN.values():
@@ -158,6 +182,19 @@ EXPECTED: dict[ArgumentKind, tuple[str, set[str]]] = {
     ArgumentKind.BTF_SOCK_COMMON: (f"{SOCKETS}, ptr_, trusted_ptr_", set()),
     ArgumentKind.BTF_ID: (BTF, set()),
     ArgumentKind.PERCPU_BTF_ID: ("percpu_ptr_, percpu_rcu_ptr_, percpu_trusted_ptr_", set()),
+}
+
+
+#: Something of each kind that every program can pass.
+VALUE_FOR = {
+    ArgumentKind.CONTEXT: "context",
+    ArgumentKind.MAP: "map",
+    ArgumentKind.MEMORY: "map value",
+    ArgumentKind.MAP_KEY: "map value",
+    ArgumentKind.MAP_VALUE: "map value",
+    ArgumentKind.SIZE: "eight",
+    ArgumentKind.SIZE_OR_ZERO: "eight",
+    ArgumentKind.ANYTHING: "null",
 }
 
 
@@ -231,24 +268,78 @@ def test_the_kernel_accepts_the_arguments_that_the_row_says(row: HelperPrototype
 def test_memory_that_is_written_may_not_be_read_only(row: HelperPrototype) -> None:
     site = next(_sites_of(row), None)
     pairs = _sized_memory(row)
-    choice = {
-        ArgumentKind.CONTEXT: "context",
-        ArgumentKind.MAP: "map",
-        ArgumentKind.MEMORY: "map value",
-        ArgumentKind.MAP_KEY: "map value",
-        ArgumentKind.MAP_VALUE: "map value",
-        ArgumentKind.SIZE: "eight",
-        ArgumentKind.SIZE_OR_ZERO: "eight",
-        ArgumentKind.ANYTHING: "null",
-    }
     if site is None:
         pytest.skip("this kernel lets no program of a measured type call the helper")
     with probe.values() as held:
         for index in pairs:
-            before = [choice.get(argument.kind) for argument in row.arguments[: index + 2]]
+            before = [VALUE_FOR.get(argument.kind) for argument in row.arguments[: index + 2]]
             if None in before:
                 continue
             passed = [one for one in before if one is not None]
             passed[index] = "read-only"
             refused = "write into map forbidden" in probe.complaint(site, held, row.number, passed)
             assert refused == (ArgumentFlag.WRITE in row.arguments[index].flags), f"argument {index + 1}"
+
+
+#: How the verifier's log shows what a call returned.
+SHOWN = {
+    ReturnKind.INTEGER: "scalar",
+    ReturnKind.MAP_VALUE: "map_value",
+    ReturnKind.SOCKET: "sock",
+    ReturnKind.TCP_SOCK: "tcp_sock",
+    ReturnKind.SOCK_COMMON: "sock_common",
+}
+
+
+def _callable_rows() -> list[HelperPrototype]:
+    """The rows whose arguments are all of kinds that every program can pass."""
+    return [
+        row
+        for row in prototypes.ROWS
+        if all(argument.kind in VALUE_FOR for argument in row.arguments)
+        and row.name != "tail_call"
+        and next(_sites_of(row), None) is not None
+    ]
+
+
+@needs_kernel
+@pytest.mark.parametrize("row", _callable_rows(), ids=lambda row: f"{row.name} {sorted(row.programs or [])}")
+def test_the_kernel_finds_in_r0_what_the_row_says(row: HelperPrototype) -> None:
+    with probe.values() as held:
+        passed = [VALUE_FOR[argument.kind] for argument in row.arguments]
+        shown = probe.returned(next(_sites_of(row)), held, row.number, passed)
+    if "cannot pass map_type" in shown:
+        pytest.skip("the helper needs a map of another type")
+    if row.returns.kind is ReturnKind.VOID:
+        assert "!read_ok" in shown
+        return
+    found = re.search(r"R0(?:_w)?=(\w+)", shown)
+    assert found is not None, shown
+    # A number that is known is shown as itself.
+    kind = "scalar" if found[1].isdecimal() else found[1].removesuffix("_or_null")
+    if row.returns.kind is ReturnKind.BTF_ID:
+        assert "ptr_" in kind
+    else:
+        assert kind == SHOWN[row.returns.kind]
+    assert found[1].endswith("_or_null") == row.returns.maybe_null
+    assert ("ref_obj_id" in shown) == row.acquires
+
+
+@needs_kernel
+@pytest.mark.parametrize("row", _callable_rows(), ids=lambda row: f"{row.name} {sorted(row.programs or [])}")
+def test_packet_pointers_are_void_after_the_calls_that_the_row_says(row: HelperPrototype) -> None:
+    asked = 0
+    for program in (ProgramType.SCHED_CLS, ProgramType.XDP, ProgramType.LWT_XMIT, ProgramType.LWT_SEG6LOCAL):
+        if not prototypes.permitted(row.number, program) or prototypes.prototype(row.number, program) is not row:
+            continue
+        data, end = (0, 4) if program is ProgramType.XDP else (76, 80)
+        with probe.values() as held:
+            passed = [VALUE_FOR[argument.kind] for argument in row.arguments]
+            said = probe.use_of_packet_after(probe.Site(program), held, row.number, passed, data, end)
+        if re.search("cannot pass map_type|reference leak|might sleep", said):
+            continue
+        asked += 1
+        assert ("invalid mem access 'scalar'" in said) == row.changes_packet, said
+        assert said == "" or row.changes_packet, said
+    if not asked:
+        pytest.skip("no measured type with a packet can make the call")

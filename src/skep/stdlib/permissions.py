@@ -209,6 +209,16 @@ _LIRC = _names("""
     map_peek_elem ktime_get_ns ktime_get_boot_ns tail_call get_prandom_u32 trace_printk
 """)
 
+#: Helpers that show what goes on in the kernel: whoever loads a call of them needs CAP_PERFMON or CAP_SYS_ADMIN.
+NEEDS_PERFMON = _SOCKET_CASTS | _names("""
+    trace_printk trace_vprintk snprintf snprintf_btf get_current_comm get_current_task get_current_task_btf
+    get_task_stack task_pt_regs find_vma perf_event_read perf_event_read_value probe_read_user probe_read_kernel
+    probe_read_user_str probe_read_kernel_str copy_from_user copy_from_user_task send_signal send_signal_thread
+    get_branch_snapshot sys_bpf
+""")
+#: What a type may call without that right all the same.
+WITHOUT_PERFMON: Mapping[ProgramType, frozenset[str]] = MappingProxyType({_T.SYSCALL: _SOCKET_CASTS})
+
 _CONNECT_OR_SEND = frozenset(
     {
         _A.CGROUP_INET4_BIND,

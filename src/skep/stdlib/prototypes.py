@@ -17,7 +17,7 @@ from types import MappingProxyType
 from skep.errors import RequestError
 from skep.objects.kinds import AttachType, ProgramType
 from skep.stdlib import prototypes_maps, prototypes_network, prototypes_system
-from skep.stdlib.permissions import ATTACH, PERMITTED
+from skep.stdlib.permissions import ATTACH, NEEDS_PERFMON, PERMITTED, WITHOUT_PERFMON
 from skep.stdlib.prototype import HelperPrototype
 
 #: Every row, by number; those of one helper beside each other, the general one first.
@@ -60,8 +60,10 @@ def prototype(number: int, program: ProgramType | None = None) -> HelperPrototyp
     return row
 
 
-def permitted(number: int, program: ProgramType, attach_type: AttachType | None = None) -> bool:
-    """Whether a program of this type may call helper ``number``.
+def permitted(
+    number: int, program: ProgramType, attach_type: AttachType | None = None, *, perfmon: bool = True
+) -> bool:
+    """Whether a program of this type may call helper ``number``; ``perfmon`` says whether its loader has CAP_PERFMON.
 
     Without ``attach_type`` the answer is for the attach type that allows most. EXT programs may call what the program
     that they replace may: ask for that one's type.
@@ -69,10 +71,14 @@ def permitted(number: int, program: ProgramType, attach_type: AttachType | None 
     called = NAMES.get(number)
     if called is None or called not in PERMITTED.get(program, frozenset()):
         return False
+    if not perfmon and called in NEEDS_PERFMON - WITHOUT_PERFMON.get(program, frozenset()):
+        return False
     needed = ATTACH.get((program, called))
     return needed is None or attach_type is None or attach_type in needed
 
 
-def permitted_numbers(program: ProgramType, attach_type: AttachType | None = None) -> frozenset[int]:
+def permitted_numbers(
+    program: ProgramType, attach_type: AttachType | None = None, *, perfmon: bool = True
+) -> frozenset[int]:
     """The numbers of all helpers that a program of this type may call; see :func:`permitted`."""
-    return frozenset(number for number in NAMES if permitted(number, program, attach_type))
+    return frozenset(number for number in NAMES if permitted(number, program, attach_type, perfmon=perfmon))

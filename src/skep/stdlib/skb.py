@@ -123,9 +123,10 @@ def skb_change_type(skb: Ptr[SkbContext], packet_type: u32) -> i64:
 
 @implements("bpf_set_hash_invalid")
 @function(inline="always")
-def set_hash_invalid(skb: Ptr[SkbContext]) -> None:
+def set_hash_invalid(skb: Ptr[SkbContext]) -> i64:
     """Make the packet's hash one that has to be computed again."""
     forget_hash(skb)
+    return i64(0)
 
 
 @implements("bpf_set_hash")
