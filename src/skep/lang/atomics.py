@@ -47,6 +47,7 @@ def _pointer(ex: Expressions, node: ast.Call) -> tuple[Value, IntType | PointerT
     pointer, kind = ex.pointer(node.args[0])
     if not isinstance(kind.pointee, IntType | PointerType):
         raise ex.error(node.args[0], f"atomic operations work on integers and pointers, not on a {kind.pointee}")
+    ex.refuse_narrow(node.args[0], kind.pointee)
     return pointer, kind.pointee
 
 

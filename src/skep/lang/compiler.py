@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from skep.lang.expressions import Scope, abi, abi_result, constant
 from skep.lang.function import Function, Variable
+from skep.lang.scope import Scope
+from skep.lang.signature import abi, abi_result
 from skep.lang.statements import Statements
 from skep.lang.target import Target
 from skep.lang.types import VOID, FunctionType, PointerType
-from skep.lang.values import Value
+from skep.lang.values import Value, constant
 
 
 @dataclass(frozen=True, slots=True)

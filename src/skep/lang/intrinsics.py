@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from skep.errors import LanguageError
-from skep.lang import atomics, memory, operations, surface
+from skep.lang import atomics, memory, operations, places, surface
 from skep.lang.builder import Builder
-from skep.lang.expressions import Expressions, argument_count, constant, is_scalar
+from skep.lang.expressions import Expressions, argument_count
 from skep.lang.function import Table
+from skep.lang.scope import is_scalar
 from skep.lang.target import Target
 from skep.lang.types import (
     BOOL,
@@ -28,7 +29,7 @@ from skep.lang.types import (
     Type,
     pointer_type,
 )
-from skep.lang.values import Place, Result, Thing, Value, literal
+from skep.lang.values import Place, Result, Thing, Value, constant, literal
 
 Row = Callable[[Expressions, ast.Call, Type | None], Result]
 
@@ -291,7 +292,7 @@ def _store_unaligned(ex: Expressions, node: ast.Call, expected: Type | None) -> 
 
 def _address_of(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:
     _count(ex, node, 1)
-    place = ex.place(node.args[0], accessed=False)
+    place = places.place(ex, node.args[0], accessed=False)
     if place.align < place.type.align:
         raise ex.error(node, f"this {place.type} may lie at any address, as it is packed: read or assign it by name")
     kind = place.type.element if isinstance(place.type, ArrayType) else place.type
@@ -304,7 +305,7 @@ def _offset(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:
     index = ex.value(node.args[1])
     if index.constant == 0 and isinstance(index.type, IntType | None):
         return pointer
-    return Value(kind, ex.element(node.args[1], pointer.text, kind.pointee, index, inbounds=False))
+    return Value(kind, places.element(ex, node.args[1], pointer.text, kind.pointee, index, inbounds=False))
 
 
 def _cast(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:
@@ -426,12 +427,12 @@ def _prefetch(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:
 
 def _array(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:
     _count(ex, node, 2)
-    return ex.local_array(node, zero=True)
+    return places.local_array(ex, node, zero=True)
 
 
 def _scratch(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:
     _count(ex, node, 2)
-    return ex.local_array(node, zero=False)
+    return places.local_array(ex, node, zero=False)
 
 
 def _target_is(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:

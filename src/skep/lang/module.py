@@ -12,8 +12,8 @@ from typing import Any
 
 from skep.errors import LanguageError
 from skep.lang.compiler import Compiled, compile_function
-from skep.lang.expressions import abi, abi_result
 from skep.lang.function import Function, Variable
+from skep.lang.signature import abi, abi_result
 from skep.lang.target import HOST, Target
 
 

@@ -11,10 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
 from skep.errors import LanguageError
-from skep.lang import memory
-from skep.lang.expressions import Expressions, Local, Scope, constant, is_scalar
+from skep.lang import memory, operators, places
+from skep.lang.expressions import Expressions
+from skep.lang.kinds import KINDS
+from skep.lang.scope import Local, Scope, is_scalar
 from skep.lang.types import I64, U64, VOID, IntType, Type
-from skep.lang.values import Place, Value
+from skep.lang.values import Place, Value, constant
 
 _REFUSED: Mapping[type[ast.AST], str] = {
     ast.FunctionDef: "a function inside a function cannot be compiled: write it in the module",
@@ -49,7 +51,7 @@ class Statements:
     def __init__(self, scope: Scope, result: Type, body: list[ast.stmt]) -> None:
         self.scope = scope
         self.builder = scope.builder
-        self.expressions = Expressions(scope)
+        self.expressions = Expressions(scope, KINDS)
         self.result = result
         self.loops: list[_Loop] = []
         self.stores = Counter(_stored_names(body))
@@ -107,7 +109,7 @@ class Statements:
             if isinstance(one, ast.Name):
                 self._bind(one, source, value, None)
             else:
-                self._store(one, source, self.expressions.place(one), value)
+                self._store(one, source, places.place(self.expressions, one), value)
 
     def _known_type(self, target: ast.expr) -> Type | None:
         if isinstance(target, ast.Name):
@@ -120,7 +122,7 @@ class Statements:
         # The target is evaluated after the value, as in Python, but the value needs its type: evaluate it twice.
         builder = self.builder
         lines, allocations, block = len(builder.lines), len(builder.allocations), builder.block
-        kind = self.expressions.place(target).type
+        kind = places.place(self.expressions, target).type
         del builder.lines[lines:], builder.allocations[allocations:]
         builder.block = block
         return kind
@@ -186,12 +188,12 @@ class Statements:
         kind = self._type_of_place(target)
         if is_scalar(kind):
             found = self.expressions.value(value, kind)
-            self._store(target, value, self.expressions.place(target), found)
+            self._store(target, value, places.place(self.expressions, target), found)
             return
         source = self.expressions.result(value)
         if not isinstance(source, Place) or source.type is not kind:
             raise self.error(value, f"a {kind} is needed here")
-        place = self.expressions.place(target)
+        place = places.place(self.expressions, target)
         size = constant(U64, kind.size)
         align = min(place.align, source.align)
         memory.copy(self.builder, self.scope.target, place.pointer, source.pointer, size, align)
@@ -201,6 +203,7 @@ class Statements:
         if value.type is not place.type:
             hint = f": write {place.type}(...)" if isinstance(place.type, IntType) else ""
             raise self.error(source, f"a {place.type} is needed here, not a {value.type}{hint}")
+        self.expressions.refuse_narrow(target, place.type)
         self.builder.store(place, value.text)
 
     def _annotated(self, node: ast.stmt) -> None:
@@ -227,7 +230,7 @@ class Statements:
             right = expressions.value(node.value)
             self._bind(node.target, node.value, self._operate(node, read, old, right), None)
             return
-        place = expressions.place(node.target)
+        place = places.place(expressions, node.target)
         if not is_scalar(place.type):
             raise self.error(node.target, f"a {place.type} cannot be calculated with")
         old = self.builder.load(place)
@@ -235,7 +238,7 @@ class Statements:
         self._store(node.target, node.value, place, self._operate(node, node.target, old, right))
 
     def _operate(self, node: ast.AugAssign, target: ast.expr, old: Value, right: Value) -> Value:
-        return self.expressions.operate(node, node.op, target, old, node.value, right)
+        return operators.operate(self.expressions, node, node.op, target, old, node.value, right)
 
     # Control flow
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from skep.lang.types import Type
+from skep.lang.types import BOOL, BoolType, IntType, Type
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +42,18 @@ Result = Value | Place | Thing
 def literal(value: int) -> Value:
     """An integer that has no width yet."""
     return Value(None, str(value), value)
+
+
+TRUE = Value(BOOL, "true", 1)
+FALSE = Value(BOOL, "false", 0)
+
+
+def constant(kind: Type, value: int) -> Value:
+    """A known value of ``kind``, wrapped to its range."""
+    if isinstance(kind, IntType):
+        value = kind(value)
+        return Value(kind, str(value), value)
+    if isinstance(kind, BoolType):
+        return TRUE if value else FALSE
+    assert value == 0
+    return Value(kind, "null", 0)

@@ -193,7 +193,7 @@ class Helpers:
 
         ``values`` is the operand for a parameter of that name, the first element of a map that is known.
         """
-        from skep.lang.expressions import abi, abi_result
+        from skep.lang.signature import abi, abi_result
         from skep.lang.types import VOID, BoolType, IntType, PointerType
 
         self.used[function.symbol] = function
