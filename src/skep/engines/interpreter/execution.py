@@ -8,7 +8,6 @@ schedules are explored.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from skep.engines.interpreter import access, calls
@@ -16,7 +15,6 @@ from skep.engines.interpreter.access import EMPTY, READERS, Cell, Known
 from skep.engines.interpreter.code import Code
 from skep.engines.interpreter.fault import located
 from skep.engines.interpreter.stack import MAX_FRAMES, Stack
-from skep.engines.interpreter.templates import FRAME_SIZE
 from skep.errors import Fault, RequestError, SkepError
 from skep.isa.meaning import MASK64, signed
 from skep.memory import Region, RegionKind
@@ -37,15 +35,12 @@ MOST_KNOWN: Final = 8
 Callbacks = Generator[tuple[int, tuple[int, ...]], int, int]
 
 
-@dataclass(slots=True)
-class Frame:
-    """What a call leaves behind: where to go on, what to give back, and for a callback who waits for its result."""
+#: What a call leaves behind: the program and slot to go on at, r6 to r10 and the turns of ``may_goto`` to give back,
+#: and for a callback the helper that waits for its result.
+Frame = tuple[Code, int, list[int | None], int, "Callbacks | None"]
 
-    code: Code
-    next: int
-    preserved: list[int | None]
-    turns: int
-    waiting: Callbacks | None = None
+#: r1 to r5 after a call: no longer to be read.
+_GONE: Final = (None, None, None, None, None)
 
 
 class Execution:
@@ -86,7 +81,7 @@ class Execution:
         self.registers: list[int | None] = [None] * 11
         self.registers[1] = r1
         self.registers[2] = r2 if binding.type is ProgramType.RAW else None
-        self.registers[10] = stack.frame_address(0) + FRAME_SIZE
+        self.registers[6:] = stack.at_entry[0]
         self.cells: list[Cell] = [EMPTY] * len(code.slots)
         self.tail_calls = 0
         #: The address of the spin lock that the program holds, if it does.
@@ -209,7 +204,7 @@ class Execution:
         value = calls.load_packet(self, size, signed(offset, 32))
         registers = self.registers
         registers[0] = 0 if value is None else value
-        registers[1:6] = [None] * 5
+        registers[1:6] = _GONE
         return self.leave() if value is None else following
 
     def is_tired(self) -> bool:
@@ -229,10 +224,9 @@ class Execution:
         depth = len(frames) + 1
         if depth == MAX_FRAMES:
             raise Fault(f"calls a function with {MAX_FRAMES} frames in use already; there can be no more")
-        frames.append(Frame(self.code, following, registers[6:10], self._turns, waiting))
+        frames.append((self.code, following, registers[6:], self._turns, waiting))
         registers[0] = None
-        registers[6:10] = [None] * 4
-        registers[10] = self.stack.frame_address(depth) + FRAME_SIZE
+        registers[6:] = self.stack.at_entry[depth]
         self.frame = self.stack.frames[depth]
         self._turns = self._all_turns
         return target
@@ -248,24 +242,20 @@ class Execution:
             self.result = registers[0]
             self.pc = None
             return None
-        for slot in self._stack_cells:
-            self.cells[slot] = EMPTY
-        self._stack_cells.clear()
-        frame = frames.pop()
-        depth = len(frames)
-        registers[1:6] = [None] * 5
-        registers[6:10] = frame.preserved
-        registers[10] = self.stack.frame_address(depth) + FRAME_SIZE
-        self.frame = self.stack.frames[depth]
-        self._turns = frame.turns
-        following: int | None = frame.next
-        switches = frame.code is not self.code
+        if self._stack_cells:
+            for slot in self._stack_cells:
+                self.cells[slot] = EMPTY
+            self._stack_cells.clear()
+        code, following, registers[6:], self._turns, waiting = frames.pop()
+        registers[1:6] = _GONE
+        self.frame = self.stack.frames[len(frames)]
+        switches = code is not self.code
         if switches:
-            self.switch(frame.code, frame.next)
-        if frame.waiting is not None:
+            self.switch(code, following)
+        if waiting is not None:
             if registers[0] is None:
                 raise Fault("a callback returns with r0, its result, never written")
-            following = self.call_back(frame.waiting, registers[0], frame.next)
+            following = self.call_back(waiting, registers[0], following)
         if switches:
             self.pc = following
             return None
@@ -278,7 +268,7 @@ class Execution:
             function, arguments = next(helper) if value is None else helper.send(value)
         except StopIteration as end:
             registers[0] = end.value & MASK64
-            registers[1:6] = [None] * 5
+            registers[1:6] = _GONE
             return following
         target = self.code.function_slot(function)
         if target is None:

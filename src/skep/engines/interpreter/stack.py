@@ -32,6 +32,10 @@ class Stack:
             whole[start : start + FRAME_SIZE]
             for start in (self.frame_address(depth) - self.region.address for depth in range(MAX_FRAMES))
         ]
+        #: r6 to r10 where a function begins, by depth.
+        self.at_entry = [
+            (None, None, None, None, self.frame_address(depth) + FRAME_SIZE) for depth in range(MAX_FRAMES)
+        ]
 
     def frame_address(self, depth: int) -> int:
         """The lowest address of a frame; r10 holds what is FRAME_SIZE above."""
