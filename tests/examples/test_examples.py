@@ -20,6 +20,7 @@ PROGRAMS = {
     "xdp_counter.bpf.o": "xdp_count",
     "tc_rewrite.bpf.o": "rewrite",
     "rate_limiter.bpf.o": "limit",
+    "shorten.bpf.o": "shorten",
     "tail_call_parser.bpf.o": "parse",
 }
 
@@ -54,6 +55,10 @@ def test_the_counter_counts_what_the_capture_holds(engine: str, tmp_path: Path) 
     kinds = Counter(packet.data[12:14] for packet in TRAFFIC.packets)
     arp, ipv6 = maps["by_protocol"]["1"][0], maps["by_protocol"]["5"][0]
     assert (arp["packets"], ipv6["packets"]) == (kinds[b"\x08\x06"], kinds[b"\x86\xdd"])
+    by_source = sum(value[0]["packets"] for value in maps["by_source"].values())
+    assert by_source == sum(
+        packet.data[12:14] == b"\x08\x00" and len(packet.data) >= 34 for packet in TRAFFIC.packets
+    )
     counted = sum(value[0]["packets"] for value in maps["by_protocol"].values())
     assert counted == runs.counts[2]
 

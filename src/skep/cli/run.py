@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from skep.cli.target import choose_program, split_target
-from skep.errors import RequestError
+from skep.errors import Fault, RequestError
 
 if TYPE_CHECKING:
     from skep.machine import Program
@@ -57,7 +57,7 @@ def command(
     no_verify: bool,
     dump_maps: bool,
     as_json: bool,
-) -> None:
+) -> int:
     """Run a program of a BPF object over packets, without root and without a kernel.
 
     OBJECT is what clang built; PROGRAM is needed where it has several that nothing else calls.
@@ -82,18 +82,25 @@ def command(
         report.note(f"program {chosen.name} is trusted: it runs on the JIT without a proof that it is safe")
     with Machine(cpus, engine=chosen_engine, seed=seed) as machine:
         program = machine.load(chosen, type=type, verify=not no_verify)
-        if capture:
-            with _progress(runs) as progress:
-                done = machine.run_capture(
-                    program, capture, cpus=cpus, repeat=repeat, write=write_pcap, progress=progress
-                )
-            report.runs(program, done, cpus, capture.file, write_pcap)
-        else:
-            packet = _input(program, data, data_file)
-            report.single(program, program.run(packet, context=_bytes_of(ctx) if ctx else b"", repeat=repeat), repeat)
+        fault = None
+        try:
+            if capture:
+                with _progress(runs) as progress:
+                    done = machine.run_capture(
+                        program, capture, cpus=cpus, repeat=repeat, write=write_pcap, progress=progress
+                    )
+                report.runs(program, done, cpus, capture.file, write_pcap)
+            else:
+                packet = _input(program, data, data_file)
+                given = _bytes_of(ctx) if ctx else b""
+                report.single(program, program.run(packet, context=given, repeat=repeat), repeat)
+        except Fault as stopped:
+            fault = stopped
+            report.fault(program, fault)
         report.trace(machine)
         if dump_maps:
             report.maps(machine)
+    return 1 if fault is not None else 0
 
 
 def _open(path: str, settings: tuple[str, ...]) -> Spec:

@@ -42,10 +42,10 @@ _NETWORK_LAYER = frozenset(
 class Runs:
     """What came of many runs.
 
-    ``counts`` says how often each return value (32 bits unsigned) was returned. ``cpu_ns`` is the processor time that all CPUs
-    together spent in the loop, laying packets out included, and ``wall_ns`` how long it took, both in nanoseconds.
-    ``survivors`` are the packets that went on, in the order of the capture, if they were asked for: those of the
-    last round.
+    ``counts`` says how often each return value (32 bits unsigned) was returned. ``cpu_ns`` is the processor time
+    that all CPUs together spent in the loop, laying packets out included, and ``wall_ns`` how long it took, both in
+    nanoseconds. ``survivors`` are the packets that went on, in the order of the capture, if they were asked for:
+    those of the last round.
     """
 
     packets: int

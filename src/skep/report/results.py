@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from skep.errors import Fault
     from skep.machine import Machine, Program, Result, Runs
 
 
@@ -93,6 +94,30 @@ class Report:
             self._print("the capture holds no packets")
         if written:
             self._print(f"{len(runs.survivors):,} packets written to {written}")
+
+    def fault(self, program: Program, fault: Fault) -> None:
+        """A program that the interpreter stopped: what it did, its C line, and the registers at that moment."""
+        registers = {f"r{n}": value for n, value in enumerate(fault.registers or ()) if value is not None}
+        line = program.spec.line_of(fault.instruction) if fault.instruction is not None else None
+        if self._as_json:
+            self._object(
+                "fault",
+                **_about(program),
+                problem=fault.problem,
+                instruction=fault.instruction,
+                text=fault.text,
+                source=fault.source,
+                address=fault.address,
+                region=None if fault.region is None else fault.region.name,
+                registers=registers,
+            )
+            return
+        print(f"skep: {fault}", file=sys.stderr)
+        if line is not None and line.text:
+            print(f"    {line.line} | {line.text.strip()}", file=sys.stderr)
+        shown = [f"{name} {value:#x}" for name, value in registers.items()]
+        if shown:
+            print(f"    registers: {', '.join(shown)}", file=sys.stderr)
 
     def trace(self, machine: Machine) -> None:
         """What the programs printed with bpf_trace_printk."""

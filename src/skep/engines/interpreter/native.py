@@ -28,7 +28,8 @@ class NativeHelper:
 
     def call(self, e: Execution, arguments: list[int]) -> int:
         """Call it; 0 from one without a result. Raises Fault where it needs a CPU and there is none."""
-        passed = arguments[: self.count]
+        # What is behind the last argument of the prototype (of a variadic helper) may never have been written.
+        passed = [one or 0 for one in arguments[: self.count]]
         if self.needs_cpu:
             if not e.cpu:
                 raise Fault(f"bpf_{self.prototype.name} needs a CPU, and this run was given none")
