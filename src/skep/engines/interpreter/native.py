@@ -28,8 +28,10 @@ class NativeHelper:
 
     def call(self, e: Execution, arguments: list[int]) -> int:
         """Call it; 0 from one without a result. Raises Fault where it needs a CPU and there is none."""
-        # What is behind the last argument of the prototype (of a variadic helper) may never have been written.
-        passed = [one or 0 for one in arguments[: self.count]]
+        passed = arguments[: self.count]
+        if len(passed) < self.count:
+            # A variadic helper: what stands behind the last argument of its prototype may never have been written.
+            passed += [value or 0 for value in e.registers[len(passed) + 1 : self.count + 1]]
         if self.needs_cpu:
             if not e.cpu:
                 raise Fault(f"bpf_{self.prototype.name} needs a CPU, and this run was given none")
