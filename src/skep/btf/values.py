@@ -32,6 +32,7 @@ from skep.errors import BtfError, RequestError
 Value = Any
 
 _MAX_DEPTH = 64
+_MAX_BITS = 128
 #: Characters of a value that a message repeats.
 _MAX_SHOWN = 60
 _FLOATS = {2: "e", 4: "f", 8: "d"}
@@ -124,6 +125,12 @@ def _text(data: bytes) -> str | None:
     return found if all(letter.isprintable() or letter in "\n\t" for letter in found) else None
 
 
+def _check_width(type: Type, bits: int) -> None:
+    """Refuse a number that no machine has, which damaged types may claim."""
+    if not 0 < bits <= _MAX_BITS:
+        raise BtfError(f"{type.name!r} is a number of {bits} bits, which is impossible; the BTF is damaged")
+
+
 class _Decoder:
     """One value being read; ``budget`` bounds what damaged types can make of few bytes."""
 
@@ -139,6 +146,7 @@ class _Decoder:
             case Int() if type.bits != 8 * type.size or type.bit_offset:
                 return self.bits(type, data, type.bit_offset, type.bits)
             case Int() | Enumeration():
+                _check_width(type, 8 * type.size)
                 return self.number(type, int.from_bytes(data[: type.size], btf.byte_order, signed=type.signed))
             case Pointer():
                 return Address(int.from_bytes(data[: btf.pointer_size], btf.byte_order))
@@ -176,6 +184,7 @@ class _Decoder:
         return bool(number) if type.is_bool else number
 
     def bits(self, type: Int | Enumeration, data: bytes, offset: int, size: int) -> Value:
+        _check_width(type, size)
         start = offset // 8
         covering = self.part(data, start, (offset % 8 + size + 7) // 8)
         number = int.from_bytes(covering, self.btf.byte_order)
@@ -224,6 +233,7 @@ class _Encoder:
                 size = btf.pointer_size if isinstance(type, Pointer) else type.size
                 signed = not isinstance(type, Pointer) and type.signed
                 width = bit_size or 8 * size
+                _check_width(type, width)
                 number = self.number(type, value, path)
                 low, high = (-(1 << width - 1), (1 << width) - 1) if signed else (0, (1 << width) - 1)
                 if not low <= number <= high:
