@@ -10,6 +10,7 @@ from skep.objects.kinds import ProgramType
 from skep.programs import flow_dissector, raw, skb, xdp
 from skep.programs.field import ContextField, FieldKind
 from skep.programs.kind import Output, ProgramKind
+from skep.programs.returns import return_range
 
 #: Every program type that has a description here, in the order of the kernel's numbers.
 KINDS: Mapping[ProgramType, ProgramKind] = MappingProxyType(
@@ -31,4 +32,4 @@ def of(program: ProgramType) -> ProgramKind:
         ) from None
 
 
-__all__ = ["KINDS", "ContextField", "FieldKind", "Output", "ProgramKind", "of"]
+__all__ = ["KINDS", "ContextField", "FieldKind", "Output", "ProgramKind", "of", "return_range"]
