@@ -11,7 +11,7 @@ from skep.engines.interpreter.execution import MAX_TURNS, Execution
 from skep.engines.interpreter.hooks import Hook
 from skep.engines.interpreter.prepare import prepare
 from skep.engines.interpreter.stack import Stack
-from skep.errors import RequestError
+from skep.errors import RequestError, SkepError
 from skep.objects.spec import ProgramSpec
 
 #: Instructions in one run: enough for a loop of eight instructions to use up all the turns of ``may_goto``.
@@ -63,17 +63,21 @@ class InterpretedProgram:
         stack = self._stacks.pop() if self._stacks else Stack(self.code.binding.space)
         stack.clear()
         engine = self._engine
-        return Execution(
-            self.code,
-            stack,
-            r1,
-            r2,
-            cpu,
-            budget=engine.budget,
-            turns=engine.turns,
-            hooks=(*engine.hooks, *hooks),
-            give_back=self._stacks.append,
-        )
+        try:
+            return Execution(
+                self.code,
+                stack,
+                r1,
+                r2,
+                cpu,
+                budget=engine.budget,
+                turns=engine.turns,
+                hooks=(*engine.hooks, *hooks),
+                give_back=self._stacks.append,
+            )
+        except SkepError:
+            self._stacks.append(stack)
+            raise
 
     def run(self, r1: int, r2: int, cpu: int) -> int:
         """Run once and return r0. Raises Fault."""
