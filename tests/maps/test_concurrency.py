@@ -11,12 +11,28 @@ from typing import Any
 
 import pytest
 
-from skep.lang import Ptr, address_of, cast, compile_host, function, size_of, struct, u8, u32, u64, view
+from skep.lang import (
+    Ptr,
+    address_of,
+    atomic_add,
+    atomic_load,
+    atomic_store,
+    cast,
+    compile_host,
+    function,
+    size_of,
+    struct,
+    u8,
+    u32,
+    u64,
+    view,
+)
 from skep.lang.target import HOST
 from skep.locks import lock_for
-from skep.maps import Map, create
+from skep.maps import Map, MapFlag, create
 from skep.maps.functions import delete_any, lookup_any, update_any
-from skep.maps.hash_layout import HashMap, Shard
+from skep.maps.hash_layout import SLOTS, HashMap, Shard
+from skep.maps.hashing import hash_key
 from skep.maps.layout import MapHead
 from skep.memory import AddressSpace, Cpu, CpuBlock
 from skep.objects.kinds import MapType
@@ -203,3 +219,101 @@ def test_python_reads_whole_values_while_programs_write() -> None:
             rounds += 1
         worker.join()
         assert all((r.missed, r.phantoms, r.wrong) == (0, 0, 0) for r in reports)
+
+
+@function
+def _scramble(cpu: Ptr[Cpu], map: Ptr[MapHead], rounds: u64, keys: u32) -> None:
+    """Insert, replace and remove any keys, more than the map has room for."""
+    words = Words()
+    place = cast(Ptr[u8], address_of(words.key))
+    for _ in range(rounds):
+        what = get_prandom_u32(cpu)
+        words.key = u64(get_prandom_u32(cpu) % keys)
+        if what & 7 < 4:
+            _update(cpu, map, place, cast(Ptr[u8], address_of(words.value)), u64(0))
+        else:
+            delete_any(cpu, map, place)
+
+
+@pytest.mark.parametrize("entries", [1, 5, 30])
+def test_elements_are_neither_lost_nor_doubled_when_lists_are_empty(entries: int) -> None:
+    """Every CPU takes from every list, because each is soon empty."""
+    with AddressSpace() as space, create(MapSpec("m", MapType.HASH, 8, 8, entries), 4, space) as map:
+        cpus = CpuBlock(4, seed=5)
+        compile_host([_scramble])
+        work: Any = _scramble
+        for _ in range(4):
+            _on_threads(cpus, lambda number: work(cpus.address(number), map.address, 60_000, entries + 4))
+            table: Any = view(HashMap, map.address)
+            free = _free_elements(map)
+            assert len(free) == len(set(free)) == entries + table.shard_count - len(map)
+
+
+@struct(align=128)
+class Shared:
+    """What writer and readers of one chain tell each other."""
+
+    generation: u64
+    present: u64
+    stop: u64
+
+
+@function
+def _move(cpu: Ptr[Cpu], map: Ptr[MapHead], keys: Ptr[u64], count: u32, rounds: u64, shared: Ptr[Shared]) -> None:
+    """Add a key at the end of a full chain, announce it, and remove an earlier one, whose place it then gets."""
+    last = cast(Ptr[u8], address_of(keys[count - 1]))
+    words = Words()
+    value = cast(Ptr[u8], address_of(words.value))
+    for _ in range(rounds):
+        earlier = cast(Ptr[u8], address_of(keys[get_prandom_u32(cpu) % (count - 1)]))
+        _update(cpu, map, last, value, u64(0))
+        atomic_store(address_of(shared.present), keys[count - 1])
+        delete_any(cpu, map, earlier)
+        atomic_store(address_of(shared.present), u64(0))
+        atomic_add(address_of(shared.generation), u64(1))
+        delete_any(cpu, map, last)
+        _update(cpu, map, earlier, value, u64(0))
+    atomic_store(address_of(shared.stop), u64(1))
+
+
+@function
+def _watch(cpu: Ptr[Cpu], map: Ptr[MapHead], shared: Ptr[Shared]) -> u64:
+    """How often an announced key was not found although it was announced before and after."""
+    missed = u64(0)
+    words = Words()
+    while atomic_load(address_of(shared.stop)) == 0:
+        generation = atomic_load(address_of(shared.generation))
+        words.key = atomic_load(address_of(shared.present))
+        found = words.key == 0 or u64(lookup_any(cpu, map, cast(Ptr[u8], address_of(words.key)))) != 0
+        if not found and atomic_load(address_of(shared.generation)) == generation:
+            missed += 1
+    return missed
+
+
+def test_an_entry_is_found_while_it_moves_within_its_chain() -> None:
+    hash: Any = hash_key
+    spec = MapSpec("m", MapType.HASH, 8, 8, 40, MapFlag.ZERO_SEED)
+    with AddressSpace() as space, create(spec, 2, space) as map:
+        table: Any = view(HashMap, map.address)
+        chain = [key for key in range(1, 1000) if hash(ctypes.c_uint64(key), 8, 0) % (1 << 64) >> table.shift == 0][
+            : 2 * SLOTS + 1
+        ]
+        for key in chain[:-1]:
+            map[key] = 0
+        keys, shared, cpus = (ctypes.c_uint64 * len(chain))(*chain), Shared(), CpuBlock(2)
+        compile_host([_move, _watch])
+        move: Any = _move
+        watch: Any = _watch
+        missed = []
+
+        def work(number: int) -> None:
+            if number == 0:
+                move(cpus.address(0), map.address, keys, len(chain), 400_000, shared)
+            else:
+                missed.append(watch(cpus.address(1), map.address, shared))
+
+        _on_threads(cpus, work)
+        assert missed == [0]
+        assert {key for key, _ in map.decoded()} == set(chain[:-1])
+        # All overflow buckets but the one in use are free again.
+        assert table.overflow_fresh <= 4
