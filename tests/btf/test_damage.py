@@ -14,7 +14,7 @@ from skep.btf.values import decode, encode, from_text
 from skep.errors import SkepError
 from tests.btf.strategies import types
 
-QUIET = settings(max_examples=200, deadline=2000, derandomize=True, database=None)
+QUIET = settings(max_examples=120, deadline=2000, derandomize=True, database=None)
 #: Values of every shape; few fit any type.
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | st.binary(max_size=4),
