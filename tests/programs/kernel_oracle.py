@@ -178,8 +178,9 @@ def update_map(fd: int, key: bytes, value: bytes) -> int:
 
 @functools.cache
 def available() -> bool:
-    """Whether this process may load programs, and test-run them, on a kernel that is here."""
-    if platform.system() != "Linux" or platform.machine() not in _SYSCALL_NUMBERS:
+    """Whether this process may load programs, and test-run them, on a kernel that is here and has pages of 4 KiB."""
+    here = platform.system() == "Linux" and platform.machine() in _SYSCALL_NUMBERS
+    if not here or os.sysconf("SC_PAGE_SIZE") != 4096:
         return False
     answer = load(6, [Instruction(0xB7, 0, 0, 0, 2), Instruction(0x95)])
     if not answer.accepted:

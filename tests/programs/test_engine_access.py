@@ -14,7 +14,7 @@ from skep.programs import ContextField, of
 from tests.programs import kernel_oracle as kernel
 
 needs_kernel = pytest.mark.skipif(
-    not kernel.available() or kernel.version() < (6, 18), reason="needs bpf(2) of Linux 6.18 or later"
+    not kernel.available() or kernel.version() != (6, 18), reason="needs bpf(2) of Linux 6.18"
 )
 LOAD = {1: 0x71, 2: 0x69, 4: 0x61, 8: 0x79}
 STORE = {1: 0x73, 2: 0x6B, 4: 0x63, 8: 0x7B}

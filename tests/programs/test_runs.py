@@ -15,7 +15,7 @@ from tests.programs import kernel_oracle as kernel
 from tests.programs.memory import Memory
 
 needs_kernel = pytest.mark.skipif(
-    not kernel.available() or kernel.version() < (6, 18), reason="needs bpf(2) of Linux 6.18 or later"
+    not kernel.available() or kernel.version() != (6, 18), reason="needs bpf(2) of Linux 6.18"
 )
 IPV4 = bytes.fromhex("4500001400000000400600000a0000010a000002")
 IPV6 = bytes.fromhex("6000000000000640") + bytes(range(32))

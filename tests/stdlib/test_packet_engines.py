@@ -69,9 +69,7 @@ CASES = {
 }
 
 
-@pytest.mark.skipif(
-    not kernel.available() or kernel.version() < (6, 18), reason="needs bpf(2) of Linux 6.18 or later"
-)
+@pytest.mark.skipif(not kernel.available() or kernel.version() != (6, 18), reason="needs bpf(2) of Linux 6.18")
 @pytest.mark.parametrize("engine", ["interpreter", "jit"])
 @pytest.mark.parametrize(("program", "calls"), CASES.values(), ids=CASES)
 def test_a_program_brings_out_what_the_kernel_brings_out(
@@ -116,9 +114,7 @@ def test_redirecting_to_a_map_notes_the_entry_or_returns_the_action_of_the_flags
 LOOPBACK = struct.pack("<I", 1)
 
 
-@pytest.mark.skipif(
-    not kernel.available() or kernel.version() < (6, 18), reason="needs bpf(2) of Linux 6.18 or later"
-)
+@pytest.mark.skipif(not kernel.available() or kernel.version() != (6, 18), reason="needs bpf(2) of Linux 6.18")
 @pytest.mark.parametrize(("kind", "value"), [(MapType.DEVMAP, LOOPBACK), (MapType.DEVMAP_HASH, LOOPBACK)])
 def test_redirecting_to_a_map_returns_what_the_kernel_returns(kind: MapType, value: bytes) -> None:
     function = implementation(prototypes.number("redirect_map"), CallSite(program_type=XDP))

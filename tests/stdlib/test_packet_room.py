@@ -19,7 +19,7 @@ from tests.stdlib.packet_calls import Call, here, in_kernel
 from tests.stdlib.packets import EDGES, PACKETS, TAGGED_PACKETS
 
 pytestmark = pytest.mark.skipif(
-    not kernel.available() or kernel.version() < (6, 18), reason="needs bpf(2) of Linux 6.18 or later"
+    not kernel.available() or kernel.version() != (6, 18), reason="needs bpf(2) of Linux 6.18"
 )
 TC = ProgramType.SCHED_CLS
 LENGTHS = st.one_of(

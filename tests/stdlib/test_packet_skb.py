@@ -14,7 +14,7 @@ from tests.stdlib.packet_calls import Call, Room, here, in_kernel
 from tests.stdlib.packets import EDGES, IP_PACKETS, PACKETS
 
 pytestmark = pytest.mark.skipif(
-    not kernel.available() or kernel.version() < (6, 18), reason="needs bpf(2) of Linux 6.18 or later"
+    not kernel.available() or kernel.version() != (6, 18), reason="needs bpf(2) of Linux 6.18"
 )
 TC = ProgramType.SCHED_CLS
 READERS = [TC, ProgramType.SCHED_ACT, ProgramType.CGROUP_SKB, ProgramType.SOCKET_FILTER]

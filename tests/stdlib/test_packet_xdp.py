@@ -11,7 +11,7 @@ from tests.programs import kernel_oracle as kernel
 from tests.stdlib.packet_calls import Call, Room, here, in_kernel
 
 pytestmark = pytest.mark.skipif(
-    not kernel.available() or kernel.version() < (6, 18), reason="needs bpf(2) of Linux 6.18 or later"
+    not kernel.available() or kernel.version() != (6, 18), reason="needs bpf(2) of Linux 6.18"
 )
 XDP = ProgramType.XDP
 #: Around every limit: the header, metadata, headroom, tailroom, and numbers that do not fit.
