@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from skep.lang.bpf import BpfCode, compile_bpf
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from skep.lang.function import (
     ExternalFunction,
     Function,
@@ -16,10 +18,6 @@ from skep.lang.function import (
     table,
     variable,
 )
-from skep.lang.host import (
-    ObjectCache,
-    compile_host,
-)
 from skep.lang.layout import (
     ArrayView,
     length,
@@ -27,10 +25,6 @@ from skep.lang.layout import (
     struct,
     to_bytes,
     view,
-)
-from skep.lang.module import (
-    EmittedModule,
-    emit,
 )
 from skep.lang.operations import (
     ACQ_REL,
@@ -110,6 +104,11 @@ from skep.lang.target import (
     TARGETS,
     Target,
 )
+
+if TYPE_CHECKING:
+    from skep.lang.bpf import BpfCode, compile_bpf
+    from skep.lang.host import ObjectCache, compile_host
+    from skep.lang.module import EmittedModule, emit
 
 __all__ = [
     "ACQUIRE",
@@ -205,3 +204,21 @@ __all__ = [
     "variable",
     "view",
 ]
+
+#: What is imported when it is first asked for: the compiler is not needed to define functions.
+_LATER = {
+    "BpfCode": "skep.lang.bpf",
+    "compile_bpf": "skep.lang.bpf",
+    "EmittedModule": "skep.lang.module",
+    "emit": "skep.lang.module",
+    "ObjectCache": "skep.lang.host",
+    "compile_host": "skep.lang.host",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    value: object = getattr(import_module(_LATER[name]), name)
+    globals()[name] = value
+    return value

@@ -1,8 +1,8 @@
 """Machine code of this process for functions of the language, by LLVM's ORC.
 
 Functions that are asked for together are compiled in one module. What they refer to outside is resolved before LLVM
-links, so that a missing symbol is an error with its name. Code is compiled once a process and never unloaded; an
-object cache that the caller provides keeps it beyond that.
+links, so that a missing symbol is an error with its name. Code is compiled once a process and never unloaded; it is
+kept beyond that in the user's cache of compiled code, or in one that the caller provides.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from skep import codecache
 from skep.errors import LanguageError
 from skep.lang.function import Function
 from skep.lang.module import EmittedModule, emit
@@ -69,12 +70,15 @@ def _start() -> _Jit:
 def compile_host(
     functions: Iterable[Function[..., Any]], cache: ObjectCache | None = None
 ) -> dict[Function[..., Any], int]:
-    """The address of the machine code of each function, compiled together if they are not there yet."""
+    """The address of the machine code of each function, compiled together if they are not there yet.
+
+    Objects are kept in ``cache``; None means the user's own (:mod:`skep.codecache`), unless that is switched off.
+    """
     asked = list(dict.fromkeys(functions))
     with _lock:
         missing = [one for one in asked if one not in _addresses]
         if missing:
-            _compile(missing, cache)
+            _compile(missing, codecache.default() if cache is None else cache)
         return {one: _addresses[one] for one in asked}
 
 

@@ -82,6 +82,9 @@ def operate(
         assert left.constant is not None
         assert right.constant is not None
         return literal(_FOLD[type(operator)](left.constant, right.constant))
+    for operand_node, operand in ((left_node, left), (right_node, right)):
+        if isinstance(operand.type, PointerType):
+            raise ex.error(operand_node, f"a {operand.type} cannot be calculated with: write offset(p, n) or p[n]")
     bitwise = isinstance(operator, _BITWISE)
     if left.type is None:
         assert right.type is not None
@@ -94,8 +97,7 @@ def operate(
             node, f"{kind} and {right.type} do not mix: convert one of them" + _pair_hint(kind, right.type)
         )
     if not (isinstance(kind, IntType) or (kind is BOOL and bitwise)):
-        what = "write offset(p, n) or p[n]" if isinstance(kind, PointerType) else "convert it, as in u32(x)"
-        raise ex.error(node, f"a {kind} cannot be calculated with: {what}")
+        raise ex.error(node, f"a {kind} cannot be calculated with: convert it, as in u32(x)")
     if left.constant is not None and right.constant is not None:
         return constant(kind, _FOLD[type(operator)](left.constant, right.constant))
     if isinstance(operator, ast.FloorDiv | ast.Mod):

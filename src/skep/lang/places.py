@@ -54,8 +54,11 @@ def attribute(ex: Expressions, node: ast.expr, expected: Type | None, accessed: 
     if isinstance(owner, Thing):
         owner = ex.thing_value(node.value, owner.object)
     if isinstance(owner, Place) and isinstance(owner.type, PointerType):
-        owner = ex.builder.load(owner)
+        owner = ex.scalar(node.value, owner)
     if isinstance(owner, Value):
+        if owner.type is None and node.attr == "value":
+            # A member of an IntEnum is an integer already.
+            return owner
         if not isinstance(owner.type, PointerType):
             raise ex.error(node, f"a {owner.type or 'literal'} has no fields")
         kind = owner.type.pointee
@@ -89,7 +92,7 @@ def subscript(ex: Expressions, node: ast.expr, expected: Type | None, accessed: 
     if isinstance(node.slice, ast.Slice | ast.Tuple):
         raise ex.error(node.slice, REFUSED[ast.Slice])
     if isinstance(owner, Place) and isinstance(owner.type, PointerType):
-        owner = ex.builder.load(owner)
+        owner = ex.scalar(node.value, owner)
     if isinstance(owner, Place):
         if not isinstance(owner.type, ArrayType):
             raise ex.error(node, f"a {owner.type} has no elements")

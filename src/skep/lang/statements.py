@@ -391,15 +391,11 @@ class Statements:
         self._merge(end, leaves + loop.breaks)
 
     def _break(self, node: ast.stmt) -> None:
-        if not self.loops:
-            raise self.error(node, "break stands in a loop")
         self.loops[-1].breaks.append(self._copy())
         self.builder.jump(self.loops[-1].end)
         self.scope.assigned = None
 
     def _continue(self, node: ast.stmt) -> None:
-        if not self.loops:
-            raise self.error(node, "continue stands in a loop")
         self.builder.jump(self.loops[-1].next)
         self.scope.assigned = None
 
