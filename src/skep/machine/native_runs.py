@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
 import threading
 import time
 from collections import Counter
@@ -202,6 +203,7 @@ class _Worker:
 
     def counts(self) -> dict[int, int]:
         """How often each value was returned."""
-        size, start = size_of(Count), self._address + offset_of(Batch, "counts")
-        found = (view(Count, start + index * size) for index in range(COUNTED))
-        return {count.retval: count.times for count in found if count.times}
+        start, size = self._address + offset_of(Batch, "counts"), size_of(Count) * COUNTED
+        return {
+            retval: times for retval, _, times in struct.iter_unpack("=IIQ", ctypes.string_at(start, size)) if times
+        }
