@@ -84,8 +84,8 @@ class Jit:
         if entry is not None:
             symbols, objects = _unpacked(entry)
         else:
-            text, size, symbols, portable = self._module(specs, bindings)
-            objects = native.machine_code(text, size, self._level)
+            text, level, symbols, portable = self._module(specs, bindings)
+            objects = native.machine_code(text, level)
             if self._cache is not None and portable:
                 self._cache.put(key, _packed(symbols, objects))
         names = _names(len(specs))
@@ -94,18 +94,18 @@ class Jit:
 
     def ir(self, spec: ProgramSpec, binding: Binding, *, optimised: bool = False) -> str:
         """The LLVM IR of a program, as it was translated or after the passes."""
-        text, size, _, _ = self._module([spec], [binding])
-        return str(native.optimised(text, size, self._level)) if optimised else text
+        text, level, _, _ = self._module([spec], [binding])
+        return str(native.optimised(text, level)) if optimised else text
 
     def assembly(self, spec: ProgramSpec, binding: Binding) -> str:
         """The native assembly of a program."""
-        text, size, _, _ = self._module([spec], [binding])
-        return native.assembly(text, size, self._level)
+        text, level, _, _ = self._module([spec], [binding])
+        return native.assembly(text, level)
 
     def _module(
         self, specs: Sequence[ProgramSpec], bindings: Sequence[Binding]
     ) -> tuple[str, int, tuple[str, ...], bool]:
-        """Text, size in slots, symbols to resolve, and whether the code depends on nothing in this process."""
+        """Text, level, symbols to resolve, and whether the code depends on nothing in this process."""
         parts: list[Translated] = []
         for spec, binding, name in zip(specs, bindings, _names(len(specs)), strict=True):
             try:
@@ -126,7 +126,8 @@ class Jit:
             portable = not emitted.variables
             self._variables = {symbol: variable.address for symbol, variable in emitted.variables.items()}
         text = "\n".join([*texts, library, *(part.text for part in parts)])
-        return text, sum(part.size for part in parts), tuple(symbols), portable
+        level = native.level_for(max(part.size for part in parts)) if self._level is None else self._level
+        return text, level, tuple(symbols), portable
 
     def _imports(self, symbols: Sequence[str], bindings: Sequence[Binding]) -> dict[str, int]:
         maps = {name: one for binding in bindings for name, one in binding.maps.items()}

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Translated:
-    """LLVM IR of one program: ``globals`` that its functions, ``text``, refer to; made from ``size`` slots.
+    """LLVM IR of one program: ``globals`` that its functions, ``text``, refer to. ``size`` is that of
+    the largest function in slots.
 
     ``symbols`` are the names that the code refers to and that the loader has to give addresses, ``helpers`` the
     functions of the standard library that have to be in the module.
@@ -70,7 +71,7 @@ class ModuleTranslation:
                 self.inference, summary, self, self.symbol_of(start), is_entry=start == 0
             )
             texts.append(translation.text())
-            size += sum(len(block.body) + 1 for block in summary.function.blocks.values())
+            size = max(size, sum(len(block.body) + 1 for block in summary.function.blocks.values()))
         texts += self._wrappers.values()
         return Translated(
             text="\n".join(texts),

@@ -1,0 +1,416 @@
+"""The JIT against native code and the kernel's JIT, in one run: ``python benchmarks/jit.py``.
+
+Each program of ``benchmarks/programs`` is one C file. clang compiles it for BPF, which the JIT then compiles, and for
+this machine at ``-O2`` and at ``-O3 -march=native``; all three run in the same native loop over the same input, in
+turns, and the medians are compared. A second form of the file, in which the verifier of Linux sees bounds, runs in
+the kernel by BPF_PROG_TEST_RUN (the cost of an empty program subtracted) and on the JIT. What the kernel does not
+accept, or may not be asked, is left out there. Read ratios, not times.
+
+``--json FILE`` and ``--plot FILE`` write the table for machines and as a picture; names of programs choose some.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import math
+import random
+import shutil
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from skep.engines import Binding
+from skep.engines.jit import Jit, native
+from skep.engines.kernel import Kernel, missing_right
+from skep.errors import SkepError
+from skep.isa.assembler import assemble
+from skep.machine import Machine
+from skep.memory import AddressSpace
+from skep.objects import ProgramSpec, ProgramType, Spec
+from skep.objects import open as open_object
+
+PROGRAMS = Path(__file__).parent / "programs"
+SIZE = 4096
+KERNEL_SIZE = 1024
+#: One measurement takes about this long; there are ROUNDS of each, in turns.
+_ROUND_SECONDS = 0.0015
+ROUNDS = 31
+_KERNEL_ROUNDS = 15
+
+_LOOP = """
+define i64 @loop(ptr %function, ptr %memory, i64 %size, i64 %count) {
+entry:
+  br label %again
+again:
+  %left = phi i64 [ %count, %entry ], [ %less, %again ]
+  %sum = phi i64 [ 0, %entry ], [ %next, %again ]
+  %result = call i64 %function(ptr %memory, i64 %size, ptr null)
+  %next = add i64 %sum, %result
+  %less = sub i64 %left, 1
+  %done = icmp eq i64 %less, 0
+  br i1 %done, label %end, label %again
+end:
+  ret i64 %next
+}
+"""
+
+
+@dataclass(slots=True)
+class Row:
+    """What was measured of one program, nanoseconds a run; None where the kernel does not take it."""
+
+    name: str
+    slots: int
+    translate_ms: float
+    compile_ms: float
+    jit: float
+    o2: float
+    o3: float
+    jit_in_kernel_form: float | None = None
+    linux: float | None = None
+
+
+class Bench:
+    """The tools of a run: clang, a place for its output, the loop."""
+
+    def __init__(self, clang: str, folder: Path) -> None:
+        self.clang = clang
+        self.folder = folder
+        self.jit = Jit(cache=None)
+        self._linked = native.Linked(native.machine_code(_LOOP, 3), ("loop",), {})
+        kind = ctypes.CFUNCTYPE(ctypes.c_uint64, *[ctypes.c_void_p] * 2, *[ctypes.c_uint64] * 2)
+        self._loop = kind(self._linked.addresses["loop"])
+        self._kept: list[object] = []
+
+    def build(self, source: Path, output: str, *flags: str) -> Path:
+        """Compile ``source`` with clang."""
+        target = self.folder / output
+        subprocess.run([self.clang, *flags, str(source), "-o", str(target)], check=True)
+        return target
+
+    def bpf(self, name: str, *flags: str) -> Spec:
+        """The BPF object of a program."""
+        # clang 22 makes jump tables, which no released kernel takes; older ones have no such option to turn off.
+        common = ("-O2", "-g", "-target", "bpf", "-mcpu=v4", "-fno-jump-tables", "-c")
+        return open_object(self.build(PROGRAMS / f"{name}.c", f"{name}{''.join(flags)}.o", *common, *flags))
+
+    def native(self, name: str, *flags: str) -> int:
+        """The address of ``run`` in the program compiled for this machine."""
+        library = self.build(
+            PROGRAMS / f"{name}.c", f"{name}{''.join(flags)}.so", *flags, "-shared", "-fPIC", "-Wl,-z,now"
+        )
+        loaded = ctypes.CDLL(str(library))
+        self._kept.append(loaded)
+        return ctypes.cast(loaded.run, ctypes.c_void_p).value or 0
+
+    def time(self, function: int, memory: int, size: int, count: int) -> float:
+        """Nanoseconds a run."""
+        started = time.perf_counter_ns()
+        self._loop(function, memory, size, count)
+        return (time.perf_counter_ns() - started) / count
+
+    def result(self, function: int, data: bytes) -> int:
+        """What one run over a copy of ``data`` returns."""
+        buffer = ctypes.create_string_buffer(data, len(data))
+        return int(self._loop(function, ctypes.addressof(buffer), len(data), 1))
+
+    def medians(self, functions: Mapping[str, int], data: bytes) -> dict[str, float]:
+        """The median of each function's time, measured in turns."""
+        buffer = ctypes.create_string_buffer(data, len(data))
+        address, size = ctypes.addressof(buffer), len(data)
+        first = self.time(next(iter(functions.values())), address, size, 20)
+        count = max(int(_ROUND_SECONDS * 1e9 / first), 5)
+        times: dict[str, list[float]] = {name: [] for name in functions}
+        for _ in range(ROUNDS):
+            for name, function in functions.items():
+                times[name].append(self.time(function, address, size, count))
+        return {name: statistics.median(found) for name, found in times.items()}
+
+
+def text(size: int) -> bytes:
+    """Something between a header, a configuration and prose, with a few characters outside ASCII."""
+    line = '{"name": "value", "n": 123, "list": [1,2,3]}\r\nContent-Type: text/html; Content-Length: 5\r\n'
+    return ((line + "üñé words and More words\n").encode() * (size // 100))[:size]
+
+
+def packets(size: int) -> bytes:
+    """Frames of 128 bytes: IPv4 and IPv6, TCP with options and UDP, none to two VLAN tags."""
+    source = random.Random(1)
+    made = b""
+    for number in range(size // 128):
+        tags = b"".join(b"\x81\x00\x00" + source.randbytes(1) for _ in range(source.randrange(3)))
+        if number % 4 == 3:
+            network = b"\x86\xdd\x60\x00\x00\x00\x00\x14\x06\x40" + source.randbytes(32)
+        else:
+            protocol = b"\x06" if number % 3 else b"\x11"
+            network = b"\x08\x00\x45\x00\x00\x40\x00\x00\x00\x00\x40" + protocol + b"\x00\x00" + source.randbytes(8)
+        options = b"\x02\x04\x05\xb4\x01\x03\x03\x07\x08\x0a" + source.randbytes(8) + b"\x01\x00"
+        transport = source.randbytes(12) + b"\xa0\x10\x00\x00\x00\x00\x00\x00" + options
+        made += (bytes(12) + tags + network + transport).ljust(128, b"\x00")[:128]
+    return made
+
+
+def noise(size: int) -> bytes:
+    """Random bytes."""
+    return random.Random(1).randbytes(size)
+
+
+#: The input of the programs that do not take noise.
+INPUTS: Mapping[str, Callable[[int], bytes]] = {
+    "packet_parse": packets,
+    "state_machine": text,
+    "string_scan": text,
+    "token_switch": text,
+}
+
+
+def measure(bench: Bench, name: str) -> Row:
+    """Compile one program in all ways, check that they agree, and time them."""
+    spec = next(iter(bench.bpf(name).programs.values()))
+    data = INPUTS.get(name, noise)(SIZE)
+    with Machine(cpus=1) as machine:
+        binding = Binding(machine.space, ProgramType.RAW, {one: machine._map(spec.maps[one]) for one in spec.maps})
+        started = time.perf_counter()
+        bench.jit.ir(spec, binding)
+        translated = time.perf_counter()
+        loaded = bench.jit.load(spec, binding)
+        done = time.perf_counter()
+        functions = {
+            "jit": loaded.address,
+            "o2": bench.native(name, "-O2"),
+            "o3": bench.native(name, "-O3", "-march=native"),
+        }
+        results = {way: bench.result(function, data) for way, function in functions.items()}
+        if len(set(results.values())) != 1:
+            raise SystemExit(f"{name}: the ways disagree: {results}")
+        times = bench.medians(functions, data)
+        row = Row(
+            name,
+            len(spec.instructions),
+            translate_ms=1e3 * (translated - started),
+            compile_ms=1e3 * (done - translated),
+            jit=times["jit"],
+            o2=times["o2"],
+            o3=times["o3"],
+        )
+        loaded.close()
+    return row
+
+
+class KernelBench:
+    """The kernel's side: programs run by BPF_PROG_TEST_RUN, less what an empty one takes."""
+
+    def __init__(self) -> None:
+        self.kernel = Kernel()
+        empty = ProgramSpec("empty", "xdp", ProgramType.XDP, assemble("r0 = 0\nexit").instructions, license="GPL")
+        with self.kernel.load(empty) as loaded:
+            runs = [loaded.run(bytes(64), repeat=200_000).duration_ns for _ in range(_KERNEL_ROUNDS)]
+        # The kernel reports whole nanoseconds a run.
+        self.fixed = statistics.median(runs)
+
+    def measure(self, bench: Bench, row: Row) -> None:
+        """Add the kernel's time, and the JIT's for the same object, to ``row``."""
+        spec = bench.bpf(row.name, "-DKERNEL")
+        program = spec.programs["entry"]
+        data = INPUTS.get(row.name, noise)(KERNEL_SIZE)
+        try:
+            theirs = self.kernel.load(program)
+        except SkepError as error:
+            print(f"{row.name}: not in the kernel: {error.problem.splitlines()[0][:90]}", file=sys.stderr)
+            return
+        with theirs, Machine(cpus=1) as machine:
+            ours = machine.load(program, verify=False)
+            variables = spec.variables
+            zero = bytes(4)
+            for variable, value in (("input", data), ("input_size", struct.pack("=Q", KERNEL_SIZE))):
+                place = variables[variable]
+                for maps in (theirs.maps, machine.maps):
+                    one = maps[place.map]
+                    content = bytearray(one.lookup(zero) or b"")
+                    content[place.offset : place.offset + len(value)] = value
+                    one.update(zero, bytes(content))
+            context = ctypes.create_string_buffer(512)
+            address = ctypes.addressof(context)
+
+            def mine(count: int) -> float:
+                return bench.time(ours.loaded.address, address, 0, count)
+
+            def its(count: int) -> float:
+                return theirs.run(bytes(64), repeat=count).duration_ns - self.fixed
+
+            mine(1)
+            its(1)
+            place = variables["result"]
+            results = [
+                bytes(maps[place.map].lookup(zero) or b"")[place.offset : place.offset + 8]
+                for maps in (theirs.maps, machine.maps)
+            ]
+            if results[0] != results[1]:
+                raise SystemExit(f"{row.name}: the kernel's result differs: {results}")
+            count = max(int(_ROUND_SECONDS * 1e9 / mine(20)), 5)
+            rounds = [(mine(count), its(count)) for _ in range(_KERNEL_ROUNDS)]
+            row.jit_in_kernel_form = statistics.median(a for a, _ in rounds)
+            row.linux = max(statistics.median(b for _, b in rounds), 1.0)
+
+
+def geometric_mean(ratios: Sequence[float]) -> float:
+    """Of numbers above zero; 0 of none."""
+    return math.exp(statistics.fmean(math.log(ratio) for ratio in ratios)) if ratios else 0.0
+
+
+def summary(rows: Sequence[Row]) -> dict[str, float]:
+    """The figures that the targets speak of."""
+    return {
+        "jit / clang -O2": geometric_mean([row.jit / row.o2 for row in rows]),
+        "jit / clang -O3 -march=native": geometric_mean([row.jit / row.o3 for row in rows]),
+        "jit / Linux JIT": geometric_mean(
+            [row.jit_in_kernel_form / row.linux for row in rows if row.linux and row.jit_in_kernel_form]
+        ),
+        "clang -O3 -march=native / clang -O2": geometric_mean([row.o3 / row.o2 for row in rows]),
+        "largest jit / clang -O2": max(row.jit / row.o2 for row in rows),
+    }
+
+
+def show(rows: Sequence[Row]) -> None:
+    """Print the table and the means."""
+    print(f"{'program':16}{'slots':>6}{'compile':>10}{'jit':>10}{'-O2':>10}{'-O3':>10}", end="")
+    print(f"{'/ -O2':>8}{'/ -O3':>8}{'Linux':>10}{'/ Linux':>9}")
+    for row in rows:
+        print(f"{row.name:16}{row.slots:6}{row.compile_ms:7.1f} ms", end="")
+        print(f"{row.jit:10.0f}{row.o2:10.0f}{row.o3:10.0f}{row.jit / row.o2:8.2f}{row.jit / row.o3:8.2f}", end="")
+        if row.linux and row.jit_in_kernel_form:
+            print(f"{row.linux:10.0f}{row.jit_in_kernel_form / row.linux:9.2f}")
+        else:
+            print(f"{'-':>10}{'-':>9}")
+    for what, value in summary(rows).items():
+        print(f"{what:40}{value:6.3f}")
+
+
+def compile_times(bench: Bench) -> dict[str, float]:
+    """Milliseconds to load programs of some sizes, nothing cached, and one from the cache."""
+    from skep.codecache import CodeCache
+
+    found: dict[str, float] = {}
+    with AddressSpace() as space, tempfile.TemporaryDirectory() as folder:
+        binding = Binding(space)
+
+        def load(engine: Jit, spec: ProgramSpec) -> float:
+            started = time.perf_counter()
+            engine.load(spec, binding).close()
+            return 1e3 * (time.perf_counter() - started)
+
+        for blocks, repeat in ((1, 9), (40, 5), (400, 1), (2500, 1)):
+            spec = synthetic(blocks)
+            times = [load(Jit(cache=None), spec) for _ in range(repeat)]
+            found[f"{len(spec.instructions)} slots"] = statistics.median(times)
+        cached = Jit(cache=CodeCache(Path(folder) / "cache"))
+        spec = synthetic(40)
+        load(cached, spec)
+        found[f"{len(spec.instructions)} slots, from the cache"] = statistics.median(
+            load(cached, spec) for _ in range(9)
+        )
+    return found
+
+
+def synthetic(blocks: int) -> ProgramSpec:
+    """A program of about 25 instructions a block, as parsers are: loads, shifts, comparisons, early exits."""
+    source = random.Random(blocks)
+    lines = ["r6 = r1", "r7 = r2", "r0 = 0", "r8 = 1", "if r7 >= 256 goto start", "exit", "start:"]
+    for number in range(blocks):
+        at = source.randrange(0, 200)
+        lines += [
+            f"r1 = *(u16 *)(r6 + {at})",
+            "r1 = be16 r1",
+            f"r2 = *(u8 *)(r6 + {at + 3})",
+            "r3 = r2",
+            "r3 &= 15",
+            "r3 <<= 2",
+            f"*(u64 *)(r10 - {8 * source.randrange(1, 20)}) = r8",
+            f"if r1 == {source.randrange(1 << 15)} goto far{number}",
+            f"if r3 > {source.randrange(60)} goto near{number}",
+            f"r8 += {source.randrange(1000)}",
+            "r0 += r3",
+            f"near{number}:",
+            f"r4 = *(u32 *)(r6 + {at + 8})",
+            "r5 = r4",
+            "w5 >>= 7",
+            "r8 *= 31",
+            "r8 += r5",
+            "r4 ^= r8",
+            f"*(u32 *)(r10 - {8 * source.randrange(21, 40)}) = r4",
+            f"if w4 == {source.randrange(1 << 30)} goto out{number}",
+            "r0 ^= r8",
+            f"goto far{number}",
+            f"out{number}:",
+            "exit" if number % 8 == 0 else "r0 += 1",
+            f"far{number}:",
+            f"r0 += {number}",
+        ]
+    lines.append("exit")
+    return ProgramSpec(f"synthetic{blocks}", "", ProgramType.RAW, assemble("\n".join(lines)).instructions)
+
+
+def plot(rows: Sequence[Row], path: str) -> None:
+    """A bar for each program and way, relative to clang -O2."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(11, 5))
+    places = range(len(rows))
+    ways = (("skep JIT", [row.jit / row.o2 for row in rows]), ("clang -O3 -march=native", [row.o3 / row.o2 for row in rows]))
+    for index, (label, values) in enumerate(ways):
+        axes.bar([place + 0.4 * index for place in places], values, width=0.4, label=label)
+    axes.axhline(1, color="black", linewidth=0.8)
+    axes.set_xticks([place + 0.2 for place in places], [row.name for row in rows], rotation=60, ha="right")
+    axes.set_ylabel("time relative to clang -O2")
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(path)
+
+
+def main() -> None:
+    """Run it."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("programs", nargs="*", help="names of programs; all if none is given")
+    parser.add_argument("--clang", default=next((c for v in range(30, 13, -1) if (c := shutil.which(f"clang-{v}"))), "clang"))
+    parser.add_argument("--json", metavar="FILE", help="write the figures as JSON")
+    parser.add_argument("--plot", metavar="FILE", help="write a picture (needs matplotlib)")
+    parser.add_argument("--no-compile-times", action="store_true", help="leave out the times to compile")
+    arguments = parser.parse_args()
+    known = sorted(path.stem for path in PROGRAMS.glob("*.c"))
+    unknown = set(arguments.programs) - set(known)
+    if unknown:
+        parser.error(f"there is no program {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(arguments.clang, Path(folder))
+        rows = [measure(bench, name) for name in arguments.programs or known]
+        reason = missing_right()
+        if reason is None:
+            kernel = KernelBench()
+            for row in rows:
+                kernel.measure(bench, row)
+        else:
+            print(f"without the kernel: {reason}", file=sys.stderr)
+        show(rows)
+        times = {} if arguments.no_compile_times else compile_times(bench)
+        for what, value in times.items():
+            print(f"load {what:35}{value:9.2f} ms")
+        if arguments.json:
+            figures = {"programs": [asdict(row) for row in rows], "summary": summary(rows), "load_ms": times}
+            Path(arguments.json).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        if arguments.plot:
+            plot(rows, arguments.plot)
+
+
+if __name__ == "__main__":
+    main()
