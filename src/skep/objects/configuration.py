@@ -62,7 +62,8 @@ def _value(variable: GlobalVariable, btf: Btf, settings: KernelSettings) -> byte
 def _convert(variable: GlobalVariable, btf: Btf, text: str) -> bytes:
     type = btf.resolve(variable.type_id)
     misfit = ObjectError(
-        f"{variable.name} is {text} in the kernel's configuration, which is no value of its type here"
+        f"{variable.name} is {text} in the kernel's configuration, which its type here cannot hold; "
+        "options are bool, char, integers, char arrays and enum libbpf_tristate"
     )
     if text in _STATES:
         match type:

@@ -1,6 +1,6 @@
 """The running kernel, through bpf(2) alone: load a program, test-run it, look at its maps. Nothing is attached."""
 
-from skep.engines.kernel.engine import Kernel, LoadedProgram
+from skep.engines.kernel.engine import BoundProgram, Kernel, LoadedObject, LoadedProgram
 from skep.engines.kernel.information import BtfInformation, MapInformation, ProgramInformation, loaded_ids
 from skep.engines.kernel.maps import KernelMap
 from skep.engines.kernel.programs import KernelProgram, RunResult
@@ -8,11 +8,13 @@ from skep.engines.kernel.rights import missing_right
 from skep.engines.kernel.types import KernelBtf
 
 __all__ = [
+    "BoundProgram",
     "BtfInformation",
     "Kernel",
     "KernelBtf",
     "KernelMap",
     "KernelProgram",
+    "LoadedObject",
     "LoadedProgram",
     "MapInformation",
     "ProgramInformation",

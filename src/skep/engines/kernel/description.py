@@ -56,6 +56,11 @@ def describe(spec: ProgramSpec) -> Description | None:
     return Description(builder.build().encode(), functions, lines)
 
 
+def types_for_kernel(btf: Btf) -> bytes:
+    """The BTF of an object as the kernel takes it, for maps without a program."""
+    return _for_kernel(btf).build().encode()
+
+
 def _for_kernel(btf: Btf) -> BtfBuilder:
     """All types under their ids, without what the kernel does not take."""
     builder = BtfBuilder(btf.byte_order)

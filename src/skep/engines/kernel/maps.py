@@ -103,7 +103,7 @@ class KernelMap(Handle):
         cls, spec: MapSpec, *, btf: KernelBtf | None = None, inner: KernelMap | None = None, kernel_type_id: int = 0
     ) -> Self:
         """Make a new map. ``btf`` holds the types that the spec names; ``inner`` is the template of a map of maps;
-        ``kernel_type_id`` is the kernel's own type of the values of a struct_ops map.
+        ``kernel_type_id`` is the kernel's own type of the values of a struct_ops map, which needs ``btf`` too.
 
         Raises KernelError naming the map and, where that is the cause, the missing right.
         """
@@ -121,12 +121,14 @@ class KernelMap(Handle):
             map_extra=spec.map_extra,
             btf_vmlinux_value_type_id=kernel_type_id,
         )
-        if btf is not None and spec.type not in _NO_TYPES:
+        if btf is not None and kernel_type_id:
+            attribute.btf_fd = btf.fileno()
+        elif btf is not None and spec.type not in _NO_TYPES:
             attribute.btf_fd = btf.fileno()
             attribute.btf_key_type_id = spec.key_type_id
             attribute.btf_value_type_id = spec.value_type_id
         fd, number = attempt(Command.MAP_CREATE, attribute)
-        if number and attribute.btf_fd:
+        if number and attribute.btf_fd and not kernel_type_id:
             # Types are for people and for special fields (locks, timers); a map without them works as well, and where
             # the program needs a special field the verifier says so by name.
             attribute.btf_fd = attribute.btf_key_type_id = attribute.btf_value_type_id = 0

@@ -6,11 +6,14 @@ for a tracepoint, a function ``bpf_lsm_…`` for an LSM hook, a function ``bpf_i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from skep.btf.compatibility import essential_name
 from skep.btf.kinds import Kind
-from skep.engines.kernel.system_types import find_type
+from skep.engines.kernel.system_types import find_type, kernel_btf
 from skep.errors import LoadError
 from skep.objects.kinds import AttachType, ProgramType
-from skep.objects.spec import ProgramSpec
+from skep.objects.spec import MapSpec, ProgramSpec
 
 #: By attach type: what stands before the target's name in the kernel's BTF, and the kind it has there.
 _TARGETS: dict[AttachType, tuple[str, Kind]] = {
@@ -24,10 +27,22 @@ _TARGETS: dict[AttachType, tuple[str, Kind]] = {
 }
 
 
-def attach_btf_id(spec: ProgramSpec, type: ProgramType) -> int:
-    """The BTF id of what the program attaches to, 0 for types that have none; raises LoadError if it is missing."""
+#: What the kernel calls the structure around a table of programs, before the table's own name.
+_STRUCT_OPS_PREFIX = "bpf_struct_ops_"
+
+
+def attach_point(
+    spec: ProgramSpec, type: ProgramType, member: tuple[str, str] | None = None
+) -> tuple[int, int | None]:
+    """The BTF id of what a program attaches to, 0 for types that have none, and the attach type.
+
+    ``member`` is the structure and member that a struct_ops program is. Raises LoadError if the kernel has no such
+    thing.
+    """
+    if type == ProgramType.STRUCT_OPS:
+        return _struct_ops_point(spec, member)
     if type not in (ProgramType.TRACING, ProgramType.LSM) or spec.attach_type is None:
-        return 0
+        return 0, spec.attach_type
     prefix, kind = _TARGETS.get(spec.attach_type, ("", Kind.FUNC))
     if not spec.attach_target:
         raise LoadError(
@@ -40,4 +55,45 @@ def attach_btf_id(spec: ProgramSpec, type: ProgramType) -> int:
             f"{prefix + spec.attach_target!r}",
             file=spec.file,
         )
-    return found.id
+    return found.id, spec.attach_type
+
+
+def struct_ops_member(spec: ProgramSpec, tables: Iterable[MapSpec]) -> tuple[str, str] | None:
+    """The structure and the member that a program is, by the tables that hold it; None if no table does."""
+    for table in tables:
+        for offset, name in table.slots.items():
+            if name != spec.name or table.btf is None:
+                continue
+            for member in table.btf.members(table.value_type_id):
+                if member.bit_offset == 8 * offset:
+                    return essential_name(table.btf.resolve(table.value_type_id).name), member.name
+    return None
+
+
+def struct_ops_type(table: MapSpec) -> tuple[int, int]:
+    """The kernel's type of a struct_ops map's value, and its size in bytes; raises LoadError if it has none."""
+    name = essential_name(table.btf.resolve(table.value_type_id).name) if table.btf is not None else table.name
+    found = kernel_btf().find(_STRUCT_OPS_PREFIX + name, Kind.STRUCT)
+    if found is None:
+        raise LoadError(
+            f"map {table.name!r} is a table of {name}, which the running kernel does not take from programs"
+        )
+    return found, kernel_btf().size_of(found)
+
+
+def _struct_ops_point(spec: ProgramSpec, member: tuple[str, str] | None) -> tuple[int, int]:
+    if member is None:
+        raise LoadError(
+            f"program {spec.name!r} is a member of a table of programs, and no table of the object holds it; "
+            "load the object as a whole",
+            file=spec.file,
+        )
+    structure, wanted = member
+    btf = kernel_btf()
+    found = btf.find(structure, Kind.STRUCT)
+    names = [each.name for each in btf.members(found)] if found is not None else []
+    if found is None or wanted not in names:
+        raise LoadError(
+            f"program {spec.name!r} is {structure}.{wanted}, which the running kernel does not have", file=spec.file
+        )
+    return found, names.index(wanted)
