@@ -85,7 +85,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     with AddressSpace() as space:
         made = World(space)
 
-        def stand_in(helper: HelperPrototype, program_type: ProgramType) -> NativeHelper:
+        def stand_in(helper: HelperPrototype, program_type: ProgramType, map: Map | None) -> NativeHelper:
             if helper.name == "get_current_task":
                 raise UnsupportedError("bpf_get_current_task has no implementation")
 
@@ -96,7 +96,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
                     return made.values.address + 16 * key if key < 4 else 0
                 return None if helper.name == "spin_lock" else -1
 
-            return NativeHelper(helper, call, helper.name == "get_prandom_u32", len(helper.arguments))
+            return NativeHelper(helper, call, helper.name == "get_prandom_u32", None, len(helper.arguments))
 
         monkeypatch.setattr(code, "native_helper", stand_in)
         yield made

@@ -22,11 +22,12 @@ from skep.memory.contexts import SkbContext
 from skep.memory.cpu import MAX_TAIL_CALLS
 from skep.objects.kinds import ProgramType
 from skep.objects.spec import KfuncReference
-from skep.stdlib.prototype import ReturnKind
+from skep.stdlib.prototype import ArgumentKind, HelperPrototype, ReturnKind
 from skep.stdlib.prototypes import prototype
 
 if TYPE_CHECKING:
     from skep.engines.interpreter.execution import Callbacks, Execution
+    from skep.maps import Map
 
 LOOKUP: Final = 1
 TAIL_CALL: Final = 12
@@ -55,7 +56,7 @@ def call_helper(e: Execution, slot: int, following: int, number: int) -> int | N
         return e.call_back(calling_back(e, arguments), None, following)
     if number in (SPIN_LOCK, SPIN_UNLOCK):
         _check_lock(e, number, arguments[0])
-    result = e.code.native(helper).call(e, arguments)
+    result = e.code.native(helper, _map_given(e, helper, arguments)).call(e, arguments)
     if number in (SPIN_LOCK, SPIN_UNLOCK):
         e.held = arguments[0] if number == SPIN_LOCK else None
     registers = e.registers
@@ -64,6 +65,14 @@ def call_helper(e: Execution, slot: int, following: int, number: int) -> int | N
     if helper.changes_packet:
         e.forget()
     return following
+
+
+def _map_given(e: Execution, helper: HelperPrototype, arguments: list[int]) -> Map | None:
+    """The map among the arguments, if it is one of the program's own."""
+    for argument, value in zip(helper.arguments, arguments, strict=True):
+        if argument.kind is ArgumentKind.MAP:
+            return e.code.map_at(value)
+    return None
 
 
 def call_kfunc(e: Execution, slot: int, following: int) -> int | None:
@@ -133,7 +142,7 @@ def _for_each(e: Execution, arguments: list[int]) -> Callbacks:
     found = e.code.map_at(address)
     if flags or found is None:
         return -errno.EINVAL
-    lookup = e.code.native(prototype(LOOKUP, e.kind.type))
+    lookup = e.code.native(prototype(LOOKUP, e.kind.type), found)
     visited = 0
     with _buffer(e, "map key", found.spec.key_size) as place:
         for key, _ in list(found.items()):

@@ -47,7 +47,7 @@ class Code:
         self.blocks: Mapping[int, Step] = _Blocks(self)
         self._functions = _FUNCTIONS + (next(_programs) << 32)
         self._steps: dict[int, Step] = {}
-        self._helpers: dict[int, NativeHelper] = {}
+        self._helpers: dict[tuple[int, int], NativeHelper] = {}
         self._maps: dict[int, Map] | None = None
 
     def at(self, slot: int) -> Prepared:
@@ -67,11 +67,12 @@ class Code:
             step = self._steps[slot] = make_step(self.at(slot))
         return step
 
-    def native(self, helper: HelperPrototype) -> NativeHelper:
-        """The native function of a helper, compiled when first called. Raises UnsupportedError if there is none."""
-        found = self._helpers.get(helper.number)
+    def native(self, helper: HelperPrototype, map: Map | None = None) -> NativeHelper:
+        """The native function of a helper (for one map), compiled when first called. Raises UnsupportedError."""
+        key = helper.number, 0 if map is None else map.address
+        found = self._helpers.get(key)
         if found is None:
-            found = self._helpers[helper.number] = native_helper(helper, self.binding.type)
+            found = self._helpers[key] = native_helper(helper, self.binding.type, map)
         return found
 
     def map_at(self, address: int) -> Map | None:
