@@ -1,8 +1,8 @@
 """Which types of map may be passed to which helper.
 
 Measured: Linux 6.18 was asked to load a call of each helper with a map of each type
-(``tests/stdlib/test_map_uses.py`` repeats this). Helpers with arguments that a bare program cannot pass (callbacks, kernel objects) follow the
-documentation. ``timer_init`` is missing: it takes whatever map its timer lies in.
+(``tests/stdlib/test_map_uses.py`` repeats this). Helpers with arguments that a bare program cannot pass (callbacks,
+kernel objects) follow the documentation. ``timer_init`` is missing: it takes whatever map its timer lies in.
 """
 
 from __future__ import annotations
