@@ -10,8 +10,6 @@ import click
 if TYPE_CHECKING:
     from skep.btf import Btf
 
-_ELF = b"\x7fELF"
-
 
 @click.group()
 def command() -> None:
@@ -80,31 +78,13 @@ def minimise(objects: tuple[str, ...], file: str | None, output: str, as_json: b
 
 def _read(file: str | None) -> Btf:
     """The types in a file, or of the running kernel."""
-    from pathlib import Path
+    if file is not None:
+        from skep.objects.fitting import read_types
 
-    from skep.btf import Btf
-    from skep.errors import RequestError, SkepError
+        return read_types(file)
+    from skep.engines.kernel.system_types import kernel_btf
 
-    if file is None:
-        from skep.engines.kernel.system_types import kernel_btf
-
-        return kernel_btf()
-    try:
-        data = Path(file).read_bytes()
-    except OSError as error:
-        raise RequestError(f"the file cannot be read: {error.strerror}", file=file) from None
-    if data.startswith(_ELF):
-        from skep.objects import read
-
-        btf = read(data, file).btf
-        if btf is None:
-            raise RequestError("the object has no BTF; build it with clang -g", file=file)
-        return btf
-    try:
-        return Btf.parse(data)
-    except SkepError as error:
-        error.file = file
-        raise
+    return kernel_btf()
 
 
 def _find(btf: Btf, name: str, file: str | None) -> tuple[int, ...]:

@@ -9,21 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import MappingProxyType
 
 from skep.btf import Btf
 from skep.btf.relocation import relocate
-from skep.errors import SkepError
+from skep.errors import RequestError, SkepError
 from skep.objects.configuration import KernelSettings, with_configuration
+from skep.objects.reader import read
 from skep.objects.spec import ProgramSpec
+
+_ELF = b"\x7fELF"
 
 
 @dataclass(frozen=True, slots=True)
 class KernelFacts:
     """What fitting needs to know of a kernel. Each is asked for only if the program depends on it.
 
-    ``types`` is the kernel's BTF, ``modules`` that of its loaded modules; without ``settings`` configuration values
-    stay as they are in the object.
+    ``types`` is the kernel's BTF (for a file: ``lambda: read_types(file)``), ``modules`` that of its loaded
+    modules; without ``settings`` configuration values stay as they are in the object.
     """
 
     types: Callable[[], Btf]
@@ -41,6 +45,27 @@ class Fitted:
 
     program: ProgramSpec
     unresolved: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def read_types(file: str) -> Btf:
+    """The BTF in ``file``: an ELF file that has it in a section, or nothing but BTF, as in ``/sys/kernel/btf``.
+
+    Raises RequestError, ObjectError or BtfError, which name the file.
+    """
+    try:
+        data = Path(file).read_bytes()
+    except OSError as error:
+        raise RequestError(f"the file cannot be read: {error.strerror}", file=file) from None
+    if data.startswith(_ELF):
+        btf = read(data, file).btf
+        if btf is None:
+            raise RequestError("the object has no BTF; build it with clang -g", file=file)
+        return btf
+    try:
+        return Btf.parse(data)
+    except SkepError as error:
+        error.file = file
+        raise
 
 
 def fit(program: ProgramSpec, kernel: KernelFacts) -> Fitted:

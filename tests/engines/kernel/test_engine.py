@@ -13,7 +13,11 @@ import pytest
 
 from skep.btf.btf import Btf
 from skep.btf.builder import BtfBuilder
-from skep.engines.kernel import Kernel, KernelMap
+from skep.btf.kinds import Kind
+from skep.engines.kernel import Kernel, KernelMap, loading
+from skep.engines.kernel.features import why_no_program_type
+from skep.engines.kernel.symbols import has_symbol
+from skep.engines.kernel.system_types import find_type
 from skep.errors import KernelError, LoadError, MapError, RequestError
 from skep.isa import Instruction, Instructions
 from skep.objects import (
@@ -260,6 +264,31 @@ def test_variables_of_the_kernel_are_found() -> None:
         assert loaded.run(PACKET).retval == 0
     with pytest.raises(LoadError, match="variable 'not_there' is not in /proc/kallsyms"):
         Kernel().load(replace(absent, references={0: KsymReference("not_there")}))
+
+
+def test_a_typed_variable_of_the_kernel_is_read_in_place() -> None:
+    # r1 = &variable, one a CPU; r0 = bpf_this_cpu_ptr(r1); return *r0.
+    code = (*wide(1), call(154), Instruction(0x61, 0, 0, 0), EXIT)
+    spec = program(*code, references={0: KsymReference("bpf_prog_active", type_id=1)})
+    if find_type("bpf_prog_active", Kind.VAR) is None:
+        pytest.skip("this kernel does not describe its variables")
+    if not has_symbol("bpf_prog_active"):
+        with pytest.raises(KernelError, match="failed to find the address for kernel symbol 'bpf_prog_active'"):
+            Kernel().load(spec)
+        return
+    with Kernel().load(spec) as loaded:
+        assert loaded.run(PACKET).retval < 16
+
+
+def test_a_type_that_the_kernel_has_not_is_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "why_no_map_type", lambda type: "refused")
+    odd = MapSpec("odd", MapType.ARRAY, 3, 4, 1)
+    with pytest.raises(KernelError, match=r"^map 'odd': this kernel \(Linux .*\) has no maps of type array"):
+        Kernel().create_map(odd)
+    lirc = replace(program(move(0, 0), EXIT), type=ProgramType.LIRC_MODE2)
+    if why_no_program_type(ProgramType.LIRC_MODE2):
+        with pytest.raises(KernelError, match=r"program 'it': this kernel \(.*\) has no programs of type lirc_mode2"):
+            Kernel().load(lirc)
 
 
 def test_a_program_without_a_type_asks_for_one() -> None:

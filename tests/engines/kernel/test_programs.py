@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from skep.engines.kernel import KernelMap, KernelProgram, loaded_ids
+from skep.engines.kernel import KernelMap, KernelProgram, listing, loaded_ids
 from skep.engines.kernel.programs import LIVE_FRAMES, XDP_HAS_FRAGS, last_word
 from skep.errors import KernelError, RequestError
 from skep.isa import Instruction
@@ -211,7 +211,18 @@ def test_a_map_that_no_instruction_names_is_kept_alive_once_bound() -> None:
 
 
 def test_everything_loaded_can_be_listed() -> None:
-    with KernelProgram.load(ProgramType.XDP, RETURN_2) as program:
-        assert program.information().id in set(loaded_ids("program"))
-    assert set(loaded_ids("btf"))
-    assert isinstance(list(loaded_ids("link")), list)
+    with (
+        KernelProgram.load(ProgramType.XDP, RETURN_2, name="listed") as program,
+        KernelMap.create(MapSpec("listed", MapType.ARRAY, 4, 8, 1)) as map,
+    ):
+        assert program.information() in list(listing.programs())
+        assert map.information() in list(listing.maps())
+    assert program.name not in [each.name for each in listing.programs()]
+    kernel = [each.name for each in listing.types() if each.of_kernel]
+    assert "vmlinux" in kernel or not kernel
+    assert [each.id for each in listing.links()] == list(loaded_ids("link"))
+
+
+def test_half_an_instruction_is_refused() -> None:
+    with pytest.raises(RequestError, match="12 bytes are not a whole number of 8-byte instructions"):
+        KernelProgram.load(ProgramType.XDP, bytes(12))

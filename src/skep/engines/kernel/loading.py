@@ -7,7 +7,9 @@ behind.
 
 from __future__ import annotations
 
+import errno
 import os
+import platform
 import re
 import sys
 from collections.abc import Mapping
@@ -18,6 +20,7 @@ from skep.btf.relocation import POISON
 from skep.engines.kernel.arena import fill_arena
 from skep.engines.kernel.cpus import possible_cpus
 from skep.engines.kernel.description import Description, describe, types_for_kernel
+from skep.engines.kernel.features import why_no_map_type, why_no_program_type
 from skep.engines.kernel.maps import KernelMap
 from skep.engines.kernel.programs import SLEEPABLE, DebugInformation, KernelProgram
 from skep.engines.kernel.references import Resolver
@@ -98,6 +101,8 @@ class Loading:
                 fd_array=resolver.fd_array,
             )
         except KernelError as error:
+            if error.errno == errno.EINVAL and not error.log and why_no_program_type(chosen):
+                raise _too_old(error, f"program {spec.name!r}", f"programs of type {chosen.label}", spec) from None
             raise _explained(error, fitted, problem) from None
         finally:
             resolver.close()
@@ -113,7 +118,12 @@ class Loading:
             return self.maps[spec.name]
         if btf is None and spec.btf is not None:
             btf = self._load_btf(types_for_kernel(spec.btf), f"BTF of map {spec.name!r}")[0]
-        made = self._pinned(spec) or self._new_map(spec, btf)
+        try:
+            made = self._pinned(spec) or self._new_map(spec, btf)
+        except KernelError as error:
+            if error.errno == errno.EINVAL and why_no_map_type(spec.type):
+                raise _too_old(error, f"map {spec.name!r}", f"maps of type {spec.type.label}") from None
+            raise
         self.maps[spec.name] = made
         self.stack.callback(made.close)
         return made
@@ -202,6 +212,11 @@ def _debug(btf: KernelBtf | None, description: Description | None) -> DebugInfor
 
 def _number(value: int, size: int) -> bytes:
     return value.to_bytes(size, sys.byteorder)
+
+
+def _too_old(error: KernelError, subject: str, kind: str, spec: ProgramSpec | None = None) -> KernelError:
+    sentence = f"{subject}: this kernel (Linux {platform.release()}) has no {kind}, even in their simplest form"
+    return KernelError(sentence, errno=error.errno, file=spec.file if spec else None)
 
 
 def _explained(error: KernelError, fitted: Fitted, problem: str) -> KernelError:

@@ -125,6 +125,8 @@ class KernelProgram(Handle):
         if type < 0:
             raise RequestError("the kernel has no program type 'raw'; give the type to run it as")
         code = instructions if isinstance(instructions, bytes) else encode(instructions)
+        if len(code) % 8:
+            raise RequestError(f"{len(code)} bytes are not a whole number of 8-byte instructions")
         code_place = create_string_buffer(code, max(len(code), 1))
         license_place = create_string_buffer(license.encode("utf-8"))
         attribute = ProgramLoad(
