@@ -218,7 +218,8 @@ class Expressions:
             return Value(found.type, f'@"{found.symbol}"')
         if isinstance(found, Variable):
             self.refuse_on_bpf(node, "names a variable of the module")
-            self.scope.variables[found.symbol] = found
+            if self.scope.variables.setdefault(found.symbol, found) is not found:
+                raise self.error(node, f"two variables have the symbol {found.symbol}")
             pointee = found.type.element if isinstance(found.type, ArrayType) else found.type
             return Value(pointer_type(pointee), f'@"{found.symbol}"')
         if isinstance(found, Table):

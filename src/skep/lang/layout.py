@@ -8,12 +8,11 @@ keeps alive; attributes read and write that memory. Inside a compiled function `
 from __future__ import annotations
 
 import ctypes
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, overload
 
 from skep.errors import LanguageError
-from skep.lang.namespace import STRUCT_ATTRIBUTE, Namespace, defining_locals, type_of
+from skep.lang.namespace import STRUCT_ATTRIBUTE, Namespace, defining_globals, defining_locals, type_of
 from skep.lang.types import ArrayType, BoolType, IntType, StructType, Type, array_type
 
 T = TypeVar("T")
@@ -106,17 +105,17 @@ def struct(cls: type[Any] | None = None, *, packed: bool = False, align: int = 1
 
     ``packed`` leaves no padding (packet headers); ``align`` in bytes raises the alignment and rounds the size up.
     """
-    inner = defining_locals(1)
+    namespace = Namespace(defining_locals(1), defining_globals(1))
     if align < 1 or align & (align - 1):
         raise LanguageError(f"an alignment is a power of two, not {align}")
 
     def decorate(cls: type[Any]) -> type[Any]:
-        return _make(cls, inner, packed, align)
+        return _make(cls, namespace, packed, align)
 
     return decorate if cls is None else decorate(cls)
 
 
-def _make(cls: type[Any], inner: Mapping[str, Any], packed: bool, align: int) -> type[Any]:
+def _make(cls: type[Any], outer: Namespace, packed: bool, align: int) -> type[Any]:
     annotations = dict(vars(cls).get("__annotations__", {}))
     if not annotations:
         raise LanguageError(f"structure {cls.__name__} has no fields")
@@ -130,8 +129,7 @@ def _make(cls: type[Any], inner: Mapping[str, Any], packed: bool, align: int) ->
             raise LanguageError(f"field {name} of structure {cls.__name__} has a value: structures start zeroed")
         if name.startswith("_skep"):
             raise LanguageError(f"field {name} of structure {cls.__name__}: names in _skep are taken")
-    module = sys.modules.get(cls.__module__)
-    namespace = Namespace({cls.__name__: cls, **inner}, vars(module) if module is not None else {})
+    namespace = outer.with_name(cls.__name__, cls)
     kind = StructType(
         cls.__name__, _resolver(cls.__name__, annotations, lengths, namespace), packed=packed, alignment=align
     )

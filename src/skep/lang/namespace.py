@@ -62,6 +62,10 @@ class Namespace(Mapping[str, Any]):
             return self._globals[name]
         return vars(builtins)[name]
 
+    def with_name(self, name: str, value: object) -> Namespace:
+        """This namespace with one name more, which hides what it meant before."""
+        return Namespace({**self._inner, name: value}, self._globals)
+
     def __iter__(self) -> Any:
         return iter({**vars(builtins), **self._globals, **self._inner})
 
@@ -94,6 +98,11 @@ def evaluate(node: ast.expr, namespace: Mapping[str, Any]) -> Any:
         except (TypeError, LookupError) as error:
             raise LanguageError(f"this is no type of the language: {error}") from None
     raise LanguageError("this is no type of the language: write a name such as u64, Ptr[u8] or a structure")
+
+
+def defining_globals(depth: int) -> Mapping[str, Any]:
+    """The globals of the module that contains the definition, ``depth`` frames above."""
+    return sys._getframe(depth + 1).f_globals
 
 
 def defining_locals(depth: int) -> Mapping[str, Any]:

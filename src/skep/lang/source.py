@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import ast
 import linecache
+import re
 import threading
 from dataclasses import dataclass
 from types import FunctionType as PythonFunction
 from typing import Any
 
 from skep.errors import LanguageError
+
+#: "a i32", which messages put together from a type's name would say.
+_ARTICLE = re.compile(r"\b([Aa])(?= (?:i\d|Array\b))")
 
 _lock = threading.Lock()
 _trees: dict[str, tuple[list[str], dict[int, list[ast.FunctionDef]]]] = {}
@@ -32,6 +36,7 @@ class Source:
         line: int = getattr(node, "lineno", self.definition.lineno)
         offset: int = getattr(node, "col_offset", 0)
         text = self.lines[line - 1].rstrip("\n") if 0 < line <= len(self.lines) else ""
+        problem = _ARTICLE.sub(r"\1n", problem)
         column = len(text.encode()[:offset].decode(errors="replace")) + 1
         return LanguageError(problem, file=self.file, line=line, column=column, text=text)
 
