@@ -367,7 +367,10 @@ def plot(rows: Sequence[Row], path: str) -> None:
 
     figure, axes = pyplot.subplots(figsize=(11, 5))
     places = range(len(rows))
-    ways = (("skep JIT", [row.jit / row.o2 for row in rows]), ("clang -O3 -march=native", [row.o3 / row.o2 for row in rows]))
+    ways = (
+        ("skep JIT", [row.jit / row.o2 for row in rows]),
+        ("clang -O3 -march=native", [row.o3 / row.o2 for row in rows]),
+    )
     for index, (label, values) in enumerate(ways):
         axes.bar([place + 0.4 * index for place in places], values, width=0.4, label=label)
     axes.axhline(1, color="black", linewidth=0.8)
@@ -382,7 +385,9 @@ def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("programs", nargs="*", help="names of programs; all if none is given")
-    parser.add_argument("--clang", default=next((c for v in range(30, 13, -1) if (c := shutil.which(f"clang-{v}"))), "clang"))
+    parser.add_argument(
+        "--clang", default=next((c for v in range(30, 13, -1) if (c := shutil.which(f"clang-{v}"))), "clang")
+    )
     parser.add_argument("--json", metavar="FILE", help="write the figures as JSON")
     parser.add_argument("--plot", metavar="FILE", help="write a picture (needs matplotlib)")
     parser.add_argument("--no-compile-times", action="store_true", help="leave out the times to compile")

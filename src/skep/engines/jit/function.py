@@ -338,9 +338,12 @@ class FunctionTranslation:
         else:
             address, align = self._place(slot, base, instruction.offset, size, reads=True)
             self.inference.step(self.state, slot)
-            value = accesses.load(
-                self.code, address, size, align, self.state.registers[instruction.dst], signed=signed
-            )
+            kind = self.state.registers[instruction.dst]
+            if isinstance(kind, Pointer) and kind.target is Target.STACK and kind.offset is not None:
+                # A spilled frame address is known without looking.
+                value = Value(frame=kind.offset)
+            else:
+                value = accesses.load(self.code, address, size, align, kind, signed=signed)
         self.registers[instruction.dst] = value
 
     def _store(self, slot: int, instruction: Instruction) -> None:

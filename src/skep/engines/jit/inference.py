@@ -155,7 +155,7 @@ class Inference:
             entries[function.start] = State(parameters, {}, 0)
         else:
             self._merge(entries[function.start], State(parameters, {}, 0), _EVERY, summary)
-        returns = summary.returns
+        before = returns = summary.returns
         pending = set(entries)
         while pending:
             name = min(pending, key=place.__getitem__)
@@ -186,7 +186,9 @@ class Inference:
                     pending.add(successor)
                 elif self._merge(known, state, live, summary):
                     pending.add(successor)
-        if returns != summary.returns:
+        # A tail call in this function has added to what it returns meanwhile.
+        returns = join(returns, summary.returns)
+        if returns != summary.returns or returns != before:
             summary.returns = returns
             self._pending.extend(caller for caller in summary.callers if caller not in self._pending)
 

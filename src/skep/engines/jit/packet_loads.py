@@ -16,7 +16,7 @@ _FROM_LINK = -0x200000
 @function(inline="always")
 def load(start: Ptr[u8], end: Ptr[u8], at: i64, size: u32) -> i64:
     """``size`` bytes (a constant) at ``start + at`` in network order, -1 if they do not lie before ``end``."""
-    if at < 0 or cast(i64, end) - cast(i64, start) < at + i64(size):
+    if at < 0 or i64(end) - i64(start) < at + i64(size):
         return i64(-1)
     place = offset(start, at)
     if size == 1:
