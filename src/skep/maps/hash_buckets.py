@@ -166,7 +166,7 @@ def slot_at(place: Ptr[u32]) -> u32:
     return u32((u64(place) & u64(size_of(Bucket) - 1)) >> 2) - 4
 
 
-@function(inline="always")
+@function(inline="never")
 def link(map: Ptr[HashMap], home: Ptr[Bucket], index: u32, tag: u8) -> None:
     """Give the element a place in the chain, in a new overflow bucket if it is full."""
     bucket = home

@@ -31,7 +31,7 @@ from skep.locks.waiting import wait
 from skep.maps.hash_layout import HashMap, Shard
 
 
-@function(inline="always")
+@function(inline="never")
 def _take_from(map: Ptr[HashMap], shard: Ptr[Shard]) -> u32:
     """A free element of this shard, or 0."""
     if atomic_load(address_of(shard.head), RELAXED) == 0 and atomic_load(
@@ -82,7 +82,7 @@ def _take_from_others(map: Ptr[HashMap], own: u32) -> u32:
             return u32(0)
 
 
-@function(inline="always")
+@function(inline="never")
 def give(map: Ptr[HashMap], own: u32, index: u32) -> None:
     """Put an element that no bucket leads to any more among the free ones."""
     shard = offset(map.shards, own)
