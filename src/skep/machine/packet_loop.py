@@ -21,6 +21,7 @@ from skep.lang import (
     likely,
     load_unaligned,
     memory_copy,
+    memory_set,
     offset,
     size_of,
     struct,
@@ -28,6 +29,7 @@ from skep.lang import (
     u16,
     u32,
     u64,
+    unlikely,
 )
 from skep.lang import big_endian as to_big_endian
 from skep.memory.contexts import SkbContext, XdpContext
@@ -117,9 +119,12 @@ def lay_out_raw(batch: Ptr[Batch], record: Ptr[Record], argument: Ptr[Argument])
 def lay_out_xdp(batch: Ptr[Batch], record: Ptr[Record], argument: Ptr[Argument]) -> None:
     """A frame in whole pages, with the kernel's room before and behind it."""
     context = cast(Ptr[XdpContext], batch.context)
+    start = offset(batch.buffer, xdp.HEADROOM)
+    if unlikely(context.data_meta != start):
+        # The packet before grew into the room in front of it.
+        memory_set(batch.buffer, u8(0), u64(xdp.HEADROOM))
     memory_copy(batch.context, batch.template, u64(size_of(XdpContext)))
     size = u64(record.length)
-    start = offset(batch.buffer, xdp.HEADROOM)
     memory_copy(start, record.data, size)
     pages = (size + xdp.HEADROOM + xdp.TAILROOM + xdp.PAGE - 1) // xdp.PAGE
     context.data = start
