@@ -62,6 +62,7 @@ def minimise(objects: tuple[str, ...], file: str | None, output: str, as_json: b
     data = small.encode()
     _write(output, data)
     facts = {
+        "kind": "minimised",
         "file": output,
         "types": len(small) - 1,
         "of_types": len(target) - 1,

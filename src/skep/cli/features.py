@@ -53,7 +53,7 @@ def _as_json(feature: object) -> dict[str, object]:
     from skep.engines.kernel.features import Feature
 
     assert isinstance(feature, Feature)
-    row: dict[str, object] = {"area": feature.area, "name": feature.name, "supported": feature.supported}
+    row: dict[str, object] = {"kind": feature.area, "name": feature.name, "supported": feature.supported}
     if feature.detail:
         row["value"] = feature.detail
     if feature.area == "program type":

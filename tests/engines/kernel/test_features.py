@@ -50,9 +50,9 @@ def test_types_agree_with_what_bpftool_finds() -> None:
 @pytest.mark.usefixtures("nothing_left")
 def test_the_command_prints_a_line_for_people_and_an_object_for_programs() -> None:
     lines = CliRunner().invoke(command, ["--json"]).output.splitlines()
-    rows = {(row["area"], row["name"]): row for row in map(json.loads, lines)}
+    rows = {(row["kind"], row["name"]): row for row in map(json.loads, lines)}
     assert "redirect_map" in rows["program type", "xdp"]["helpers"]
-    assert rows["map type", "array"] == {"area": "map type", "name": "array", "supported": True}
+    assert rows["map type", "array"] == {"kind": "map type", "name": "array", "supported": True}
     assert rows["setting", "net.core.bpf_jit_enable"]["value"] in ("0", "1", "2")
     text = CliRunner().invoke(command).output
     assert "  yes socket_filter" in text
