@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import random
+import resource
 from collections.abc import Callable
 
 import pytest
@@ -188,3 +189,11 @@ def test_what_cannot_be_done_says_why() -> None:
         assert refused(map.lookup, b"abcd", LOCK) == errno.EINVAL
         map.freeze()
         assert refused(map.update, b"abcd", b"abcd") == errno.EPERM
+
+
+def test_a_large_map_costs_what_is_used_of_it() -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with made(MapType.HASH, 8, 1000, 5_000_000) as map:
+        map[7] = bytes(1000)
+        assert list(map.decoded()) == [(7, bytes(1000))]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000

@@ -13,6 +13,7 @@ from skep.lang import (
     Ptr,
     address_of,
     atomic_load,
+    cast,
     fence,
     function,
     likely,
@@ -76,6 +77,19 @@ def copy_out_locked(
         copy_value_locked(target, source, head.value_size, head.lock_offset, source, acquire, release)
     unlock_bucket(home)
     return index != 0
+
+
+@function
+def next_used(map: Ptr[HashMap], start: u32, end: u32) -> u32:
+    """The first bucket from ``start`` on that holds an entry, or ``end``: most of a large map may be empty."""
+    number = start
+    while number < end:
+        tags = cast(Ptr[u32], offset(map.buckets, number))
+        first = atomic_load(address_of(tags[0]), RELAXED) | atomic_load(address_of(tags[1]), RELAXED)
+        if (first | atomic_load(address_of(tags[2]), RELAXED)) != 0:
+            break
+        number += 1
+    return number
 
 
 @function

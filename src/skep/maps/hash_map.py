@@ -73,6 +73,7 @@ class _Native(NamedTuple):
     copy_out: Function[..., Any]
     copy_out_locked: Function[..., Any]
     export_bucket: Function[..., Any]
+    next_used: Function[..., Any]
 
 
 @cache
@@ -84,6 +85,7 @@ def _native(per_cpu: bool) -> _Native:
         hash_export.copy_out.specialise(per_cpu=per_cpu),
         hash_export.copy_out_locked.specialise(acquire=lock.lock_outside, release=lock.unlock),
         hash_export.export_bucket.specialise(per_cpu=per_cpu),
+        hash_export.next_used,
     )
     compile_host(made)
     return made
@@ -180,11 +182,12 @@ class HashTableMap(Map):
         return error
 
     def _entries(self) -> Iterator[tuple[bytes, bytes]]:
-        export = _native(self.is_per_cpu).export_bucket
+        export, next_used = _native(self.is_per_cpu).export_bucket, _native(self.is_per_cpu).next_used
         size, key_size, start = self._entry_size, self.spec.key_size, self._entry_value
         capacity = 4 * SLOTS
         target = ctypes.create_string_buffer(capacity * size)
-        for number in range(1 << self._sizes.bucket_bits):
+        number, end = 0, 1 << self._sizes.bucket_bits
+        while (number := next_used(self.address, number, end)) < end:
             count = export(self.address, number, target, capacity, size, self._sizes.element_stride)
             while count > capacity:
                 capacity = 2 * count
@@ -194,3 +197,4 @@ class HashTableMap(Map):
             for place in range(0, count * size, size):
                 value = data[place + start : place + start + self.value_bytes]
                 yield data[place : place + key_size], self._without_lock(value)
+            number += 1

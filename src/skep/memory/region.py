@@ -21,6 +21,9 @@ from types import TracebackType
 
 from skep.errors import RequestError
 
+#: Memory of this process alone, which may be more than there is while it is not touched; most of a large map is not.
+_MAP_FLAGS = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
+
 #: From this size on memory comes from the kernel page by page, so that what is never touched costs nothing.
 _MAP_FROM = 1 << 16
 
@@ -214,7 +217,7 @@ def allocate_zeroed(size: int, align: int = 64) -> tuple[int, object]:
         raise RequestError(f"memory cannot be aligned to {align} bytes; use a power of two up to {mmap.PAGESIZE}")
     try:
         if size >= _MAP_FROM:
-            pages = mmap.mmap(-1, size)
+            pages = mmap.mmap(-1, size, flags=_MAP_FLAGS)
             return ctypes.addressof(ctypes.c_char.from_buffer(pages)), pages
         plain = (ctypes.c_char * (size + align))()
     except (OSError, MemoryError, OverflowError):
