@@ -417,6 +417,27 @@ def calls_slow_twice_fits(a: u64, p: Ptr[u64]) -> u64:
     return slow(a, p) + slow(a + 1, p)
 
 
+@struct(align=64)
+class Line:
+    value: u64
+    tail: Array[u8] = length(0)
+
+
+@function
+def aligned_local_fits(n: u64) -> u64:
+    line = Line(value=n)
+    other = array(Line, 2)
+    other[n & 1].value = 3
+    compiler_fence()
+    return line.value + other[0].value + u64(address_of(other[1].value)) % 2
+
+
+@function
+def elements_behind_a_structure_fits(line: Ptr[Line], n: u64) -> u8:
+    line.tail[0] = 5
+    return line.tail[n]
+
+
 AWKWARD = {name: thing for name, thing in list(globals().items()) if name.endswith(("_fits", "_refused"))}
 
 
@@ -442,6 +463,12 @@ if __name__ == "__main__":
         "deeper_refused": _deep(1500),
     }
     compile_host(AWKWARD.values())
+    for one in (_long(150), _deep(100), _long(1500)):
+        compile_host([one])
+    try:
+        compile_host([_deep(1500)])
+    except LanguageError as error:
+        print(error, file=sys.stderr)
     for name, one in everything.items():
         try:
             compile_bpf(one)

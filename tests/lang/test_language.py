@@ -54,6 +54,7 @@ from skep.lang import (
     unreachable,
     variable,
 )
+from tests.lang.generated import from_text
 
 
 class Color(IntEnum):
@@ -478,6 +479,12 @@ def narrow(a: u8, b: i8, c: i16, flag: bool) -> i16:
 def test_narrow_arguments_and_results() -> None:
     assert narrow(100, -100, -1, True) == 44 + 56
     assert narrow(0x1FF, 0, 0, bool(2)) == 199 - 100 + 1
+
+
+def test_a_long_chain_of_choices() -> None:
+    cases = "".join(f"    {'el' if at else ''}if x == {at}:\n        y = {at * 7 % 256}\n" for at in range(600))
+    made = from_text(f"def made(x: u32) -> u32:\n    y: u32 = 0\n{cases}    return y\n")
+    assert [made(at) for at in (0, 1, 599, 600)] == [0, 7, 599 * 7 % 256, 0]
 
 
 @function

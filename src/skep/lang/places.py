@@ -98,7 +98,8 @@ def subscript(ex: Expressions, node: ast.expr, expected: Type | None, accessed: 
             raise ex.error(node, f"a {owner.type} has no elements")
         kind, base, align = owner.type.element, owner.pointer, min(owner.align, owner.type.element.align)
         index = ex.value(node.slice, None)
-        if index.constant is not None and not 0 <= index.constant < owner.type.length:
+        # An array of no elements at the end of a structure stands for as many as follow it.
+        if owner.type.length and index.constant is not None and not 0 <= index.constant < owner.type.length:
             raise ex.error(node.slice, f"index {index.constant} is outside {owner.type}")
     else:
         if not isinstance(owner.type, PointerType):

@@ -243,29 +243,37 @@ class Statements:
     # Control flow
 
     def _if(self, node: ast.stmt) -> None:
-        assert isinstance(node, ast.If)
-        found = self.expressions.condition(node.test)
-        if found.constant is not None:
-            self.body(node.body if found.constant else node.orelse)
-            return
-        builder = self.builder
-        yes, end = builder.label(), builder.label()
-        no = builder.label() if node.orelse else end
-        builder.branch(found.text, yes, no)
-        before = self._copy()
-        builder.start(yes)
-        self.body(node.body)
-        after_yes = self.scope.assigned
-        if after_yes is not None:
-            builder.jump(end)
-        self.scope.assigned = before
-        if node.orelse:
-            builder.start(no)
-            self.body(node.orelse)
+        # A chain of elif is one statement in another in the tree; it is walked here without recursion.
+        end: str | None = None
+        states: list[set[str]] = []
+        body = [node]
+        while len(body) == 1 and isinstance(body[0], ast.If):
+            choice = body[0]
+            found = self.expressions.condition(choice.test)
+            if found.constant is not None:
+                body = choice.body if found.constant else choice.orelse
+                if found.constant:
+                    break
+                continue
+            end = end or self.builder.label()
+            yes, no = self.builder.label(), self.builder.label()
+            self.builder.branch(found.text, yes, no)
+            before = self._copy()
+            self.builder.start(yes)
+            self.body(choice.body)
             if self.scope.assigned is not None:
-                builder.jump(end)
-        after_no = self.scope.assigned
-        self._merge(end, [one for one in (after_yes, after_no) if one is not None])
+                states.append(self.scope.assigned)
+                self.builder.jump(end)
+            self.scope.assigned = before
+            self.builder.start(no)
+            body = choice.orelse
+        self.body(body)
+        if end is None:
+            return
+        if self.scope.assigned is not None:
+            states.append(self.scope.assigned)
+            self.builder.jump(end)
+        self._merge(end, states)
 
     def _copy(self) -> set[str]:
         assert self.scope.assigned is not None
