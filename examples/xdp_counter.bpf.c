@@ -14,6 +14,10 @@ struct traffic {
 	__u64 bytes;
 };
 
+struct address {
+	__u8 octets[4];
+};
+
 enum counted {
 	COUNTED_OTHER,
 	COUNTED_ARP,
@@ -34,16 +38,20 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
 	__uint(max_entries, 1024);
-	__type(key, __be32);
+	__type(key, struct address);
 	__type(value, struct traffic);
 } by_source SEC(".maps");
 
 // Packets shorter than this many bytes are dropped; set it with --set-global.
 const volatile __u32 shortest = 0;
 
-static __always_inline void count_source(__be32 address, __u64 bytes)
+static __always_inline void count_source(__be32 saddr, __u64 bytes)
 {
-	struct traffic *seen = bpf_map_lookup_elem(&by_source, &address);
+	struct address address;
+	struct traffic *seen;
+
+	__builtin_memcpy(&address, &saddr, sizeof(address));
+	seen = bpf_map_lookup_elem(&by_source, &address);
 
 	if (seen) {
 		seen->packets += 1;

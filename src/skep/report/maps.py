@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from skep.objects import MapType
+
 if TYPE_CHECKING:
     from rich.table import Table
 
     from skep.maps import Map
 
+#: Maps whose entries are all there from the start.
+_ARRAYS = frozenset({MapType.ARRAY, MapType.PERCPU_ARRAY})
 #: Entries that a table shows of one map; JSON has them all.
 SHOWN = 64
 
@@ -36,7 +40,7 @@ def as_table(one: Map) -> Table:
     table.add_column("value per CPU" if one.is_per_cpu else "value")
     for key, value in one.items():
         total += 1
-        if one.spec.max_entries > 1 and one.values_address is not None and not any(value):
+        if one.spec.max_entries > 1 and one.spec.type in _ARRAYS and not any(value):
             zero += 1
         elif shown < SHOWN:
             shown += 1

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from skep.machine import Machine, Program, Result, Runs
 
 
+#: A shorter run says more of starting threads than of packets a second.
+_MEASURABLE_NS = 100_000_000
+
+
 class Report:
     """Prints results as they come, to standard output; notes go to standard error."""
 
@@ -85,11 +89,10 @@ class Report:
         self._print(table)
         where = f"{cpus} CPUs" if cpus > 1 else "one CPU"
         if runs.packets:
-            rate = runs.packets / max(runs.wall_ns, 1) * 1e9
-            self._print(
-                f"{runs.packets:,} packets on {where}: {_duration(runs.ns_per_packet)} a packet, "
-                f"{_rate(rate)} packets a second"
-            )
+            line = f"{runs.packets:,} packets on {where}: {_duration(runs.ns_per_packet)} a packet"
+            if runs.wall_ns > _MEASURABLE_NS:
+                line += f", {_rate(runs.packets / runs.wall_ns * 1e9)} packets a second"
+            self._print(line)
         else:
             self._print("the capture holds no packets")
         if written:
