@@ -197,10 +197,11 @@ class Kernel:
         """Load a program with all it needs.
 
         With a ``binding``, as other engines take one, the program has to be of type ``raw`` and without maps.
-        ``type`` stands in where the spec has none. ``maps`` are used instead of making new ones of those names
-        (they may be shared between programs). ``programs`` are those that program arrays name, beside the others of
-        its object. ``attach_to`` is the program that an extension replaces a function of. Raises LoadError for what
-        the spec lacks, KernelError for what the kernel refuses, with its log; then nothing stays behind.
+        ``type`` stands in where the spec has none that the kernel knows. ``maps`` are used instead of making new
+        ones of those names (they may be shared between programs). ``programs`` are those that program arrays name,
+        beside the others of its object. ``attach_to`` is the program that an extension replaces a function of.
+        Raises LoadError for what the spec lacks, KernelError for what the kernel refuses, with its log; then
+        nothing stays behind.
         """
         if binding is not None:
             if ProgramType.RAW not in (spec.type, binding.type) or spec.maps:

@@ -62,10 +62,10 @@ class Loading:
     def program(
         self, spec: ProgramSpec, type: ProgramType | None = None, attach_to: KernelProgram | None = None
     ) -> KernelProgram:
-        """Load a program and all it needs; ``type`` stands in where the spec has none."""
+        """Load a program and all it needs; ``type`` stands in where the spec has none that the kernel knows."""
         if spec.name in self.loaded:
             return self.loaded[spec.name]
-        chosen = spec.type if spec.type is not None else type
+        chosen = type if type is not None and spec.type in (None, ProgramType.RAW) else spec.type
         if chosen is None:
             raise LoadError(
                 f"program {spec.name!r} has no type: section {spec.section!r} is not a known one; say which it is",

@@ -18,6 +18,7 @@ from functools import cache
 from skep.engines.kernel.attributes import Command
 from skep.engines.kernel.rights import Kind, missing_right
 from skep.errors import KernelError
+from skep.objects.kinds import ProgramType
 
 #: The number of bpf(2) by machine name as uname(2) has it; a 32-bit process on a 64-bit kernel has the other entry.
 _NUMBERS: dict[tuple[str, bool], int] = {
@@ -108,4 +109,6 @@ def refusal(number: int, what: str, kind: Kind = None, log: str = "") -> KernelE
         cause = "this kernel does not support it"
     else:
         cause = f"{os.strerror(number)} ({errno.errorcode.get(number, number)})"
+        if number == errno.EPERM and isinstance(kind, ProgramType):
+            cause += ", though this process has the rights: a security module or a sandbox may forbid this type"
     return KernelError(f"{what}: {cause}", errno=number, log=log)
