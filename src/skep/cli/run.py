@@ -32,8 +32,9 @@ _LONG = 20_000
 @click.option("--cpus", type=click.IntRange(1, 1024), default=1, metavar="N", help="Spread the packets over N CPUs.")
 @click.option(
     "--engine",
-    type=click.Choice(["jit", "interpreter"]),
-    help="What runs the program; by default the JIT where it pays and the program is trusted.",
+    type=click.Choice(["jit", "interpreter", "kernel"]),
+    help="What runs the program; by default the JIT where it pays and the program is trusted. The kernel is this "
+    "computer's, and needs the rights.",
 )
 @click.option("--type", "type_name", metavar="TYPE", help="The program type, where the section name does not say it.")
 @click.option("--set-global", "globals_", multiple=True, metavar="NAME=VALUE", help="Set a global before loading.")
@@ -58,7 +59,7 @@ def command(
     dump_maps: bool,
     as_json: bool,
 ) -> int:
-    """Run a program of a BPF object over packets, without root and without a kernel.
+    """Run a program of a BPF object over packets, without root and without a kernel (or in the kernel, if asked).
 
     OBJECT is what clang built; PROGRAM is needed where it has several that nothing else calls.
     """
@@ -74,6 +75,8 @@ def command(
         raise RequestError("--write-pcap needs the packets of a capture; give one with --pcap")
     if ctx and pcap:
         raise RequestError("--ctx goes with one input, --data or --data-file, not with a capture")
+    if engine == "kernel" and (cpus > 1 or seed is not None):
+        raise RequestError("the kernel has CPUs and random numbers of its own: leave --cpus and --seed out")
     capture = read_capture(pcap) if pcap else None
     runs = repeat * len(capture.packets) if capture else repeat
     report = Report(as_json=as_json)

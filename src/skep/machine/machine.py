@@ -15,6 +15,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING
 
 from skep import engines, programs
 from skep.engines import Binding, Engine, Loaded
@@ -28,8 +29,12 @@ from skep.memory import AddressSpace, CpuBlock, PrintedLine, PrintkQueue
 from skep.objects import MapSpec, MapType, ProgramSpec, ProgramType
 from skep.programs import ProgramKind
 
-#: The engines that a machine runs programs on; the kernel has memory and CPUs of its own.
+if TYPE_CHECKING:
+    from skep.machine.in_kernel import KernelSide
+
+#: The engines that run programs on a machine's own memory and CPUs. The kernel has both of its own.
 OWN_ENGINES = ("jit", "interpreter")
+KERNEL = "kernel"
 
 
 class Machine:
@@ -52,6 +57,7 @@ class Machine:
         self._loaded: dict[tuple[str, int, ProgramType], tuple[ProgramSpec, Loaded]] = {}
         self._tails: dict[str, dict[str, dict[int, Loaded]]] = {}
         self._frames: dict[tuple[ProgramType, int], Frame] = {}
+        self._kernel: KernelSide | None = None
 
     def __enter__(self) -> Machine:
         return self
@@ -78,7 +84,8 @@ class Machine:
 
         ``type`` is what to run it as where its section does not say. The JIT runs what is trusted: a program that
         has not been verified is refused unless ``verify`` is False. The interpreter checks every step and needs no
-        trust. Raises LoadError, MapError, UnsupportedError or EncodingError with the reason.
+        trust, and the kernel verifies for itself. Raises LoadError, MapError, UnsupportedError, EncodingError or
+        KernelError with the reason.
         """
         name = engine or self.engine
         self._check_engine(name)
@@ -89,6 +96,8 @@ class Machine:
                 file=spec.file,
             )
         kind = self._kind_of(spec, type)
+        if name == KERNEL:
+            return self._load_in_kernel(spec, kind)
         return Program(self, spec, kind, name, self._load(spec, kind, name))
 
     def run_capture(
@@ -144,6 +153,8 @@ class Machine:
         """Let element ``index`` of the program array called ``array`` lead to ``program``, for tail calls."""
         if array not in self._maps:
             raise RequestError(f"this machine has no map {array!r}; its maps are {', '.join(self._maps) or 'none'}")
+        if program.engine == KERNEL:
+            raise RequestError("a program in the kernel cannot be put into a program array from here")
         self._place(array, index, program.engine, program.loaded)
 
     def close(self) -> None:
@@ -152,6 +163,8 @@ class Machine:
             loaded.close()
         for one in self._maps.values():
             one.close()
+        if self._kernel is not None:
+            self._kernel.close()
         self._loaded.clear()
         self._maps.clear()
         self._frames.clear()
@@ -159,8 +172,9 @@ class Machine:
 
     @staticmethod
     def _check_engine(name: str) -> None:
-        if name not in OWN_ENGINES:
-            raise RequestError(f"there is no engine {name!r} to run programs here; choose {' or '.join(OWN_ENGINES)}")
+        if name not in (*OWN_ENGINES, KERNEL):
+            known = ", ".join(OWN_ENGINES)
+            raise RequestError(f"there is no engine {name!r} to run programs here; choose {known} or {KERNEL}")
 
     @staticmethod
     def _kind_of(spec: ProgramSpec, given: ProgramType | None) -> ProgramKind:
@@ -171,6 +185,20 @@ class Machine:
                 file=spec.file,
             )
         return programs.of(chosen)
+
+    def _load_in_kernel(self, spec: ProgramSpec, kind: ProgramKind) -> Program:
+        """Load ``spec`` into the kernel of this computer, with maps there."""
+        from skep.machine.in_kernel import KernelSide, MapInKernel
+
+        for name, definition in spec.maps.items():
+            known = self._maps.get(name)
+            if known is not None and (known.spec != definition or not isinstance(known, MapInKernel)):
+                raise self._other_map(known, definition, in_kernel=True)
+        if self._kernel is None:
+            self._kernel = KernelSide()
+        program, maps = self._kernel.load(self, spec, kind)
+        self._maps.update({one.name: one for one in maps})
+        return program
 
     def _load(self, spec: ProgramSpec, kind: ProgramKind, engine: str) -> Loaded:
         """Load ``spec`` and all that it may tail-call through the program arrays that its object fills."""
@@ -226,9 +254,20 @@ class Machine:
         known = self._maps.get(definition.name)
         if known is None:
             known = self._maps[definition.name] = create(definition, len(self.cpus), self.space)
-        elif known.spec != definition:
-            raise LoadError(
+        elif known.spec != definition or not known.address:
+            raise self._other_map(known, definition, in_kernel=False)
+        return known
+
+    @staticmethod
+    def _other_map(known: Map, definition: MapSpec, *, in_kernel: bool) -> LoadError:
+        """Why a program cannot use the map of that name that the machine has."""
+        if known.spec != definition:
+            return LoadError(
                 f"map {definition.name!r} is defined differently by a program that is loaded already; "
                 f"load programs of different objects on different machines"
             )
-        return known
+        there, wanted = ("this process", "the kernel") if in_kernel else ("the kernel", "this process")
+        return LoadError(
+            f"map {definition.name!r} lies in {there}, where a program in {wanted} cannot reach it; "
+            f"load programs for the kernel on a machine of their own"
+        )

@@ -34,12 +34,14 @@ class Result:
 class Program:
     """A program on a machine: ``run`` it on one input."""
 
-    def __init__(self, machine: Machine, spec: ProgramSpec, kind: ProgramKind, engine: str, loaded: Loaded) -> None:
+    def __init__(
+        self, machine: Machine, spec: ProgramSpec, kind: ProgramKind, engine: str, loaded: Loaded | None
+    ) -> None:
         self.machine = machine
         self.spec = spec
         self.kind = kind
         self.engine = engine
-        self.loaded = loaded
+        self._loaded = loaded
 
     def __repr__(self) -> str:
         return f"<program {self.spec.name}: {self.kind.label}, on the {self.engine}>"
@@ -48,6 +50,13 @@ class Program:
     def name(self) -> str:
         """The name that the object file gives it."""
         return self.spec.name
+
+    @property
+    def loaded(self) -> Loaded:
+        """What the engine made of it. Raises RequestError for a program in the kernel: it cannot be called."""
+        if self._loaded is None:
+            raise RequestError(f"program {self.name!r} runs in the kernel, and what runs there has no address here")
+        return self._loaded
 
     def run(self, packet: bytes = b"", *, context: bytes = b"", repeat: int = 1, cpu: int = 0) -> Result:
         """Run on ``packet``, which starts with its Ethernet header (for ``raw``: on a copy of this memory).
