@@ -8,10 +8,14 @@ import random
 from typing import Any
 
 import skep.lang
-from skep.lang import Function, function
+from skep.lang import Function, function, make_struct
 
 INTEGERS = ("u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64")
 _names = itertools.count()
+
+#: Structures whose fields random functions use; the names of the fields are those of their types.
+Mixed = make_struct("Mixed", {kind: getattr(skep.lang, kind) for kind in INTEGERS})
+Tight = make_struct("Tight", {kind: getattr(skep.lang, kind) for kind in INTEGERS}, packed=True)
 LANGUAGE = {name: getattr(skep.lang, name) for name in skep.lang.__all__}
 
 
@@ -19,7 +23,7 @@ def from_text(text: str, **names: Any) -> Function[..., Any]:
     """The function that ``text`` defines, written as if in a file of its own."""
     file = f"<text {next(_names)}>"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
-    space: dict[str, Any] = {"__name__": "text", **LANGUAGE, **names}
+    space: dict[str, Any] = {"__name__": "text", "Mixed": Mixed, "Tight": Tight, **LANGUAGE, **names}
     exec(compile(text, file, "exec", dont_inherit=True), space)
     made: Any = space["made"]
     return made if isinstance(made, Function) else function(made)
@@ -40,6 +44,9 @@ class Writer:
         for kind in self.random.sample(INTEGERS, 4):
             self.declare(kind, 1)
         self.line(1, "row = array(u32, 8)")
+        for name in ("mixed", "tight"):
+            self.line(1, f"{name} = {name.title()}()")
+            self.variables |= {f"{name}.{kind}": kind for kind in self.random.sample(INTEGERS, 3)}
         for _ in range(self.random.randint(2, 6)):
             self.statement(1, 2)
         total = " ^ ".join(f"rotate_left(u64({name}), {7 * at % 64})" for at, name in enumerate(self.variables))

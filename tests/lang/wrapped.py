@@ -145,6 +145,15 @@ def _overflows(value: int, like: Wrapped) -> bool:
     return like.like(value).value != value
 
 
+class _Fields:
+    """A structure with a field for each integer type, zero at first."""
+
+    def __init__(self) -> None:
+        for bits in (8, 16, 32, 64):
+            setattr(self, f"u{bits}", Wrapped(0, bits, False))
+            setattr(self, f"i{bits}", Wrapped(0, bits, True))
+
+
 #: The language's names, as Python.
 ORACLE: dict[str, Any] = {
     **{
@@ -164,6 +173,8 @@ ORACLE: dict[str, Any] = {
     "add_overflows": lambda left, right: _overflows(left.value + right.value, left),
     "sub_overflows": lambda left, right: _overflows(left.value - right.value, left),
     "multiply_overflows": lambda left, right: _overflows(left.value * right.value, left),
+    "Mixed": _Fields,
+    "Tight": _Fields,
     "likely": bool,
     "unlikely": bool,
     "array": lambda convert, count: [convert(0)] * count,
