@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 
 import pytest
 
 from skep.engines.kernel import KernelMap, KernelProgram, listing, loaded_ids
+from skep.engines.kernel.attributes import Command, TestRun
+from skep.engines.kernel.features import load_smallest
 from skep.engines.kernel.programs import LIVE_FRAMES, XDP_HAS_FRAGS, last_word
+from skep.engines.kernel.syscall import ENOTSUPP, attempt
+from skep.engines.kernel.test_runs import TEST_RUNS
 from skep.errors import KernelError, RequestError
 from skep.isa import Instruction
 from skep.objects import MapSpec, MapType, ProgramType
@@ -141,6 +146,23 @@ def test_a_test_run_that_has_no_place_for_something_says_so(
 ) -> None:
     with KernelProgram.load(type, RETURN_2) as program, pytest.raises(RequestError, match=problem):
         program.run(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("type", [type for type in ProgramType if type > 0], ids=lambda type: type.label)
+def test_the_table_of_test_runs_is_the_kernels(type: ProgramType) -> None:
+    try:
+        program = load_smallest(type, (Instruction(0xB7, imm=1), EXIT))
+    except KernelError as error:
+        pytest.skip(str(error))
+    with program:
+        if type not in TEST_RUNS:
+            _, number = attempt(Command.PROG_TEST_RUN, TestRun(prog_fd=program.fileno()))
+            assert number in (ENOTSUPP, errno.EOPNOTSUPP)
+            return
+        rules = TEST_RUNS[type]
+        result = program.run(repeat=3 if rules.repeats else 1)
+        assert result.retval == 1 or type is ProgramType.SK_LOOKUP
+        assert (result.data is not None) == rules.returns_data
 
 
 def test_a_type_without_a_test_run_says_so() -> None:

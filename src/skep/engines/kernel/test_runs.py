@@ -40,6 +40,9 @@ class TestRunRules:
     default_context: Callable[[int], bytes] | None = None
 
 
+#: A lookup of a socket must say for which family and protocol.
+_IPV4, _TCP = 2, 6
+
 _SOCKET_BUFFER = TestRunRules(
     takes_data=True, returns_data=True, least_data=14, takes_context=True, returns_context=True, context_size=192
 )
@@ -55,7 +58,6 @@ TEST_RUNS: Mapping[ProgramType, TestRunRules] = MappingProxyType(
                 ProgramType.LWT_IN,
                 ProgramType.LWT_OUT,
                 ProgramType.LWT_XMIT,
-                ProgramType.LWT_SEG6LOCAL,
             ),
             _SOCKET_BUFFER,
         ),
@@ -71,13 +73,14 @@ TEST_RUNS: Mapping[ProgramType, TestRunRules] = MappingProxyType(
         ProgramType.FLOW_DISSECTOR: TestRunRules(
             takes_data=True, returns_data=True, least_data=14, takes_context=True
         ),
-        ProgramType.NETFILTER: TestRunRules(takes_data=True, returns_data=True, least_data=20),
-        ProgramType.SK_LOOKUP: TestRunRules(takes_context=True, default_context=lambda length: bytes(72)),
+        ProgramType.NETFILTER: TestRunRules(takes_data=True, least_data=20),
+        ProgramType.SK_LOOKUP: TestRunRules(
+            takes_context=True, default_context=lambda length: struct.pack("=8x2I56x", _IPV4, _TCP)
+        ),
         ProgramType.SYSCALL: TestRunRules(
             takes_context=True, context_in_place=True, returns_context=True, repeats=False
         ),
         ProgramType.RAW_TRACEPOINT: TestRunRules(takes_context=True, repeats=False, chooses_cpu=True),
-        ProgramType.RAW_TRACEPOINT_WRITABLE: TestRunRules(takes_context=True, repeats=False, chooses_cpu=True),
         ProgramType.TRACING: TestRunRules(repeats=False),
     }
 )
