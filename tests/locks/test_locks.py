@@ -201,3 +201,10 @@ def test_an_uncontended_lock_leaves_its_word_as_it_was() -> None:
             lock.lock(cpus.address(0), word)
             lock.unlock(word)
         assert word.value == 0 or lock.name == "ticket"
+
+
+def test_test_and_set_becomes_a_few_bpf_instructions() -> None:
+    from skep.lang import compile_bpf
+
+    assert len(compile_bpf(LOCKS["test-and-set"].lock).instructions) <= 6
+    assert len(compile_bpf(LOCKS["test-and-set"].unlock).instructions) <= 4

@@ -17,6 +17,7 @@ from skep.lang import (
     atomic_load,
     atomic_store,
     function,
+    target_is,
     u32,
     unlikely,
 )
@@ -46,6 +47,12 @@ def unlock(word: Ptr[u32]) -> None:
 
 @function(inline="always")
 def lock_outside(word: Ptr[u32]) -> None:
-    """Take the lock from a thread that is no CPU; there is no difference."""
-    if unlikely(atomic_exchange(word, u32(1), ACQUIRE) != 0):
+    """Take the lock from a thread that is no CPU; there is no difference.
+
+    As BPF instructions it is a loop of its own, because there is nobody to give the core to.
+    """
+    if target_is("bpf"):
+        while atomic_exchange(word, u32(1), ACQUIRE) != 0:
+            pass
+    elif unlikely(atomic_exchange(word, u32(1), ACQUIRE) != 0):
         _lock_slowly(word)

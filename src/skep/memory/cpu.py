@@ -76,7 +76,9 @@ class CpuBlock:
         self._stride = size_of(Cpu)
         self.start: int
         if space is not None:
-            self.start = space.allocate("CPUs", count * self._stride, RegionKind.CPU, align=128).address
+            # Helpers write it, programs never do.
+            region = space.allocate("CPUs", count * self._stride, RegionKind.CPU, writable=False, align=128)
+            self.start = region.address
         else:
             self.start, self._memory = allocate_zeroed(count * self._stride, 128)
         self.seed(seed)
