@@ -342,3 +342,20 @@ def test_a_struct_that_contains_itself_ends() -> None:
         types_match(target, thing, target, thing)
     code = (Instruction(0xB7, 1, imm=1),)
     assert relocate(code, one(CoreKind.FIELD_EXISTS, THING, "0:0"), LOCAL, target).instructions[0].imm == 0
+
+
+def test_types_that_contain_each_other_many_times_end_soon() -> None:
+    builder = BtfBuilder()
+    inner = builder.integer("int", 4)
+    for _ in range(30):
+        inner = builder.add(Struct("", 4, tuple(Member("", inner, 0) for _ in range(3))), unique=True)
+    thing = builder.add(Struct("thing", 4, (Member("", inner, 0),)))
+    target = builder.build()
+    code = (Instruction(0xB7, 1, imm=1),)
+    assert relocate(code, one(CoreKind.FIELD_EXISTS, THING, "0:0"), LOCAL, target).instructions[0].imm == 0
+    other = BtfBuilder()
+    inner = other.integer("long", 8)
+    for _ in range(30):
+        inner = other.add(Struct("", 4, tuple(Member("", inner, 0) for _ in range(3))), unique=True)
+    with pytest.raises(BtfError, match="the data is damaged"):
+        types_match(other.build(), inner, target, thing - 1)

@@ -10,6 +10,8 @@ loader (libbpf 1.x) and of the kernel, observed through both.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from skep.btf.btf import Btf
 from skep.btf.types import (
     Array,
@@ -28,6 +30,8 @@ from skep.errors import BtfError
 
 #: How deep two types are compared before the reference loader gives up.
 _MAX_DEPTH = 32
+#: How many pairs of types a comparison may look at: the largest structures of a kernel take some thousands.
+_MAX_STEPS = 1 << 18
 
 
 def essential_name(name: str) -> str:
@@ -68,97 +72,115 @@ def fields_compatible(local: Btf, local_id: int, target: Btf, target_id: int) ->
     raise BtfError(f"type {local_id} nests deeper than {_MAX_DEPTH} arrays; the data is damaged")
 
 
-def types_compatible(local: Btf, local_id: int, target: Btf, target_id: int, depth: int = _MAX_DEPTH) -> bool:
+def types_compatible(local: Btf, local_id: int, target: Btf, target_id: int) -> bool:
     """Whether the kinds of two types agree, through pointers, arrays and prototypes; names and members do not
     count.
     """
-    while depth:
-        depth -= 1
-        ours, theirs = local.resolve(local_id), target.resolve(target_id)
-        if not same_kind(ours, theirs):
-            return False
-        match ours:
-            case Void() | Composite() | Enumeration() | Forward():
-                return True
-            case Int():
-                return isinstance(theirs, Int) and not ours.bit_offset and not theirs.bit_offset
-            case Pointer():
-                assert isinstance(theirs, Pointer)
-                local_id, target_id = ours.target, theirs.target
-            case Array():
-                assert isinstance(theirs, Array)
-                local_id, target_id = ours.element, theirs.element
-            case FunctionPrototype():
-                assert isinstance(theirs, FunctionPrototype)
-                if _parameter_count(ours) != _parameter_count(theirs):
-                    return False
-                for mine, other in zip(ours.parameters, theirs.parameters, strict=True):
-                    if not types_compatible(local, mine.type, target, other.type, depth):
-                        return False
-                local_id, target_id = ours.result, theirs.result
-            case _:
-                return False
-    raise BtfError(f"type {local_id} nests deeper than {_MAX_DEPTH} types")
+    return _Comparison(local, target).compatible(local_id, target_id, _MAX_DEPTH)
 
 
-def types_match(
-    local: Btf, local_id: int, target: Btf, target_id: int, *, behind_pointer: bool = False, depth: int = _MAX_DEPTH
-) -> bool:
+def types_match(local: Btf, local_id: int, target: Btf, target_id: int) -> bool:
     """Whether all that the local type says holds of the target: names, sizes and signs, every member and enumerator.
 
     The target may have more. Behind a pointer a struct or union counts by its name, and a forward declaration
     stands for it.
     """
-    while depth:
-        depth -= 1
-        ours, theirs = local.resolve(local_id), target.resolve(target_id)
+    return _Comparison(local, target).match(local_id, target_id, _MAX_DEPTH)
+
+
+class _Comparison:
+    """One comparison of two types, which damaged data cannot draw out for ever."""
+
+    def __init__(self, local: Btf, target: Btf) -> None:
+        self.local = local
+        self.target = target
+        self.steps = 0
+
+    def _next(self, local_id: int, target_id: int, depth: int) -> tuple[Type, Type]:
+        """The two types without what is only added to them."""
+        self.steps += 1
+        if not depth or self.steps > _MAX_STEPS:
+            raise BtfError(
+                f"type {local_id} nests deeper than {_MAX_DEPTH} types or has over {_MAX_STEPS} parts; "
+                "the data is damaged"
+            )
+        return self.local.resolve(local_id), self.target.resolve(target_id)
+
+    def compatible(self, local_id: int, target_id: int, depth: int) -> bool:
+        """See `types_compatible`."""
+        ours, theirs = self._next(local_id, target_id, depth)
+        if not same_kind(ours, theirs):
+            return False
+        match ours, theirs:
+            case ((Void() | Composite() | Enumeration() | Forward()), _):
+                return True
+            case Int(), Int():
+                return not ours.bit_offset and not theirs.bit_offset
+            case Pointer(), Pointer():
+                return self.compatible(ours.target, theirs.target, depth - 1)
+            case Array(), Array():
+                return self.compatible(ours.element, theirs.element, depth - 1)
+            case FunctionPrototype(), FunctionPrototype():
+                return _same_parameters(ours, theirs) and all(
+                    self.compatible(mine, other, depth - 1) for mine, other in _parts(ours, theirs)
+                )
+        return False
+
+    def match(self, local_id: int, target_id: int, depth: int, behind_pointer: bool = False) -> bool:
+        """See `types_match`."""
+        ours, theirs = self._next(local_id, target_id, depth)
         if essential_name(ours.name) != essential_name(theirs.name):
             return False
-        match ours:
-            case Void():
-                return isinstance(theirs, Void)
-            case Forward() | Composite() if behind_pointer:
-                return _named_alike(ours) and _named_alike(theirs) and _is_union(ours) == _is_union(theirs)
-            case Forward():
-                return isinstance(theirs, Forward) and ours.is_union == theirs.is_union
-            case Enumeration():
-                return isinstance(theirs, Enumeration) and _enumerators_match(ours, theirs)
-            case Composite():
-                return ours.kind == theirs.kind and _members_match(local, ours, target, theirs, depth)
-            case Int():
-                return isinstance(theirs, Int) and (ours.size, ours.signed) == (theirs.size, theirs.signed)
-            case Pointer():
-                if not isinstance(theirs, Pointer):
-                    return False
-                behind_pointer, local_id, target_id = True, ours.target, theirs.target
-            case Array():
-                if not isinstance(theirs, Array) or ours.length != theirs.length:
-                    return False
-                local_id, target_id = ours.element, theirs.element
-            case FunctionPrototype():
-                if not isinstance(theirs, FunctionPrototype) or _parameter_count(ours) != _parameter_count(theirs):
-                    return False
-                for mine, other in zip(ours.parameters, theirs.parameters, strict=True):
-                    if not types_match(
-                        local, mine.type, target, other.type, behind_pointer=behind_pointer, depth=depth
-                    ):
-                        return False
-                local_id, target_id = ours.result, theirs.result
-            case _:
-                return False
-    raise BtfError(f"type {local_id} nests deeper than {_MAX_DEPTH} types")
+        match ours, theirs:
+            case Void(), Void():
+                return True
+            case ((Forward() | Composite()), (Forward() | Composite())) if behind_pointer:
+                return _is_union(ours) == _is_union(theirs)
+            case Forward(), Forward():
+                return ours.is_union == theirs.is_union
+            case Enumeration(), Enumeration():
+                return _enumerators_match(ours, theirs)
+            case Composite(), Composite():
+                return ours.kind == theirs.kind and self._members_match(ours, theirs, depth)
+            case Int(), Int():
+                return (ours.size, ours.signed) == (theirs.size, theirs.signed)
+            case Pointer(), Pointer():
+                return self.match(ours.target, theirs.target, depth - 1, behind_pointer=True)
+            case Array(), Array():
+                return ours.length == theirs.length and self.match(
+                    ours.element, theirs.element, depth - 1, behind_pointer
+                )
+            case FunctionPrototype(), FunctionPrototype():
+                return _same_parameters(ours, theirs) and all(
+                    self.match(mine, other, depth - 1, behind_pointer) for mine, other in _parts(ours, theirs)
+                )
+        return False
 
-
-def _named_alike(type: Type) -> bool:
-    return isinstance(type, Forward | Composite)
+    def _members_match(self, ours: Composite, theirs: Composite, depth: int) -> bool:
+        """Whether each member has one of its name and a matching type, in any order, bit fields included."""
+        return len(ours.members) <= len(theirs.members) and all(
+            any(
+                essential_name(mine.name) == essential_name(other.name)
+                and self.match(mine.type, other.type, depth - 1)
+                for other in theirs.members
+            )
+            for mine in ours.members
+        )
 
 
 def _is_union(type: Type) -> bool:
     return type.is_union if isinstance(type, Forward) else isinstance(type, Union)
 
 
-def _parameter_count(type: FunctionPrototype) -> tuple[int, bool]:
-    return len(type.parameters), type.variadic
+def _same_parameters(ours: FunctionPrototype, theirs: FunctionPrototype) -> bool:
+    return (len(ours.parameters), ours.variadic) == (len(theirs.parameters), theirs.variadic)
+
+
+def _parts(ours: FunctionPrototype, theirs: FunctionPrototype) -> Iterator[tuple[int, int]]:
+    """The types of parameters and results, side by side."""
+    for mine, other in zip(ours.parameters, theirs.parameters, strict=True):
+        yield mine.type, other.type
+    yield ours.result, theirs.result
 
 
 def _enumerators_match(ours: Enumeration, theirs: Enumeration) -> bool:
@@ -168,19 +190,3 @@ def _enumerators_match(ours: Enumeration, theirs: Enumeration) -> bool:
         and len(ours.values) <= len(theirs.values)
         and all(essential_name(value.name) in names for value in ours.values)
     )
-
-
-def _members_match(local: Btf, ours: Composite, target: Btf, theirs: Type, depth: int) -> bool:
-    """Whether each member has one of its name and a matching type, in any order, bit fields included."""
-    assert isinstance(theirs, Composite)
-    if len(ours.members) > len(theirs.members):
-        return False
-    for mine in ours.members:
-        for other in theirs.members:
-            if essential_name(mine.name) != essential_name(other.name):
-                continue
-            if types_match(local, mine.type, target, other.type, depth=depth):
-                break
-        else:
-            return False
-    return True

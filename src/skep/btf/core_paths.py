@@ -151,7 +151,7 @@ def find_field(local: Btf, path: Path, btf: Btf, candidate: int) -> Path | None:
     steps: list[Step] = []
     for step in path.steps:
         if step.name is not None:
-            found = _find_member(local, step, btf, type_id)
+            found = _find_member(local, step, btf, type_id, set())
             if found is None:
                 return None
             place, offset, member_type = found
@@ -171,22 +171,24 @@ def find_field(local: Btf, path: Path, btf: Btf, candidate: int) -> Path | None:
     return Path(candidate, tuple(steps), bits)
 
 
-def _find_member(local: Btf, step: Step, btf: Btf, type_id: int, depth: int = 32) -> tuple[Step, int, int] | None:
+def _find_member(local: Btf, step: Step, btf: Btf, type_id: int, searched: set[int]) -> tuple[Step, int, int] | None:
     """The member of a name, inside anonymous ones too: its place, its bit offset and its type; None if it cannot be
-    read as that.
+    read as that. What is ``searched`` already is not searched again: damaged types may contain themselves.
     """
-    type = btf.resolve(type_id)
-    if not isinstance(type, Composite) or not depth:
+    type_id = btf.resolve_id(type_id)
+    type = btf[type_id]
+    if not isinstance(type, Composite) or type_id in searched:
         return None
+    searched.add(type_id)
     wanted = local.members(step.type)[step.index].type
     for index, member in enumerate(type.members):
         if not member.name:
-            found = _find_member(local, step, btf, member.type, depth - 1)
+            found = _find_member(local, step, btf, member.type, searched)
             if found is not None:
                 place, offset, member_type = found
                 return place, member.bit_offset + offset, member_type
         elif member.name == step.name:
             if not fields_compatible(local, wanted, btf, member.type):
                 return None
-            return Step(btf.resolve_id(type_id), index, member.name), member.bit_offset, member.type
+            return Step(type_id, index, member.name), member.bit_offset, member.type
     return None
