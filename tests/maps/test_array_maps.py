@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from skep.btf import BtfBuilder
 from skep.errors import MapError, UnsupportedError
 from skep.lang.target import HOST
 from skep.locks import lock_for
 from skep.maps import EXIST, LOCK, NOEXIST, create
 from skep.maps.functions import delete_any, delete_function, lookup_any, lookup_function, update_any, update_function
+from skep.maps.lock_field import lock_offset
 from skep.memory import AddressSpace, CpuBlock, RegionKind
 from skep.objects.kinds import MapType
 from skep.objects.spec import MapSpec
@@ -67,6 +69,35 @@ def test_the_lock_in_a_value_is_no_part_of_what_is_copied() -> None:
         map.update(bytes(4), value[::-1], LOCK)
         assert map.lookup(bytes(4), LOCK) == value[::-1][:8] + bytes(4) + value[::-1][12:]
         assert map[0] == {"before": 0x090A0B0C0D0E0F10, "lock": {"val": 0}, "after": 0x01020304}
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [("member", 8), ("nested", 12), ("typedef", None), ("array", None), ("union", None), ("value", None)],
+)
+def test_where_linux_sees_a_lock(shape: str, expected: int | None) -> None:
+    builder = BtfBuilder()
+    u32 = builder.integer("unsigned int", 4)
+    lock = builder.struct("bpf_spin_lock", [("val", u32)])
+    held = {
+        "member": lambda: lock,
+        "nested": lambda: builder.struct("inner", [("other", u32), ("lock", lock)]),
+        "typedef": lambda: builder.typedef("lock_t", lock),
+        "array": lambda: builder.array(lock, 2),
+        "union": lambda: builder.union("either", [("lock", lock), ("word", u32)]),
+        "value": lambda: u32,
+    }[shape]()
+    value = lock if shape == "value" else builder.struct("value", [("a", u32), ("b", u32), ("held", held)])
+    size = builder.build().size_of(value)
+    assert lock_offset(MapSpec("m", MapType.ARRAY, 4, size, 1, value_type_id=value, btf=builder.build())) == expected
+
+
+def test_two_locks_are_one_too_many() -> None:
+    builder = BtfBuilder()
+    lock = builder.struct("bpf_spin_lock", [("val", builder.integer("unsigned int", 4))])
+    value = builder.struct("value", [("a", lock), ("b", lock)])
+    with pytest.raises(MapError, match="more than one bpf_spin_lock"):
+        lock_offset(MapSpec("m", MapType.ARRAY, 4, 8, 1, value_type_id=value, btf=builder.build()))
 
 
 def test_a_lock_stands_only_where_linux_takes_it() -> None:
