@@ -438,6 +438,45 @@ def elements_behind_a_structure_fits(line: Ptr[Line], n: u64) -> u8:
     return line.tail[n]
 
 
+@function(inline="never", cold=True)
+def cold_slow_path(p: Ptr[u64]) -> u64:
+    fence()
+    return p[0]
+
+
+@function
+def calls_cold_fits(p: Ptr[u64], n: u64) -> u64:
+    if n > 100:
+        return cold_slow_path(p)
+    return n
+
+
+@function(cold=True)
+def cold_itself_fits(n: u64) -> u64:
+    return n + 1
+
+
+@function
+def sum_of_words(p: Ptr[u16], n: u64) -> u64:
+    total: u64 = 0
+    for i in range(n):
+        if p[i] == 3 or p[i] == 9 or p[i] == 77 or p[i] == 2:
+            total += u64(p[i])
+        elif unlikely(p[i] == 4):
+            total -= 1
+    return total
+
+
+@function
+def many_blocks_fits(p: Ptr[u16], n: u64) -> u64:
+    total: u64 = 0
+    for k in range(40):
+        total += sum_of_words(p, n & 3) * sum_of_words(offset(p, k), n) + sum_of_words(p, 2)
+        total += sum_of_words(p, n & 7) * sum_of_words(offset(p, 2), n) + sum_of_words(p, 3)
+        total += sum_of_words(p, n & 5) * sum_of_words(offset(p, 4), n) + sum_of_words(p, 4)
+    return total
+
+
 AWKWARD = {name: thing for name, thing in list(globals().items()) if name.endswith(("_fits", "_refused"))}
 
 

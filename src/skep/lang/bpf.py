@@ -60,8 +60,11 @@ _INTRINSICS: Mapping[str, frozenset[int]] = {
 
 _INSTRUCTION = re.compile(r"  (?:%[-\w.$]+ = )?(?:(?:tail|musttail|notail) )?([a-z]+)\b(.*)")
 _CALLEE = re.compile(r'@("[^"]+"|[\w.$]+)\(')
-_WIDTH = re.compile(r"\bi(\d+)\b")
-_TRAILING_ZEROS = re.compile(r"^  (%\S+) = .*@llvm\.cttz\.i\d+\((i\d+)(?: noundef)? (\S+), i1 \w+\).*$", re.MULTILINE)
+_WIDTH = re.compile(r"(?<![-\w.$%@])i(\d+)\b")
+_ATTRIBUTES = r"(?: [a-z]+(?:\([^)]*\))?)*"
+_TRAILING_ZEROS = re.compile(
+    rf"^  (%\S+) = .*@llvm\.cttz\.i\d+\((i\d+){_ATTRIBUTES} (\S+), i1 \w+\).*$", re.MULTILINE
+)
 _MEMORY = re.compile(r"llvm\.(memcpy|memmove|memset)\b.* i64 (\S+?), i1 false\)")
 _FORBIDDEN = re.compile(r"<\d+ x |\b(?:half|float|double|fp128|bfloat)\b")
 
@@ -155,7 +158,7 @@ def _problems(text: str) -> Iterator[str]:
         yield f"it is {len(lines)} lines of LLVM code"
     stack = 0
     for line in lines:
-        if not line.startswith("  ") or line.startswith("   ") or line == "  ]":
+        if not line.startswith("  ") or line.startswith(("   ", "  ]")):
             continue
         # Metadata and comments follow the operands.
         line = re.split(r", ![a-z]|, !\d| ;", line, maxsplit=1)[0]
@@ -171,7 +174,7 @@ def _problems(text: str) -> Iterator[str]:
             yield from _call_problems(line)
         elif any(one > _OPCODES[opcode] for one in widths):
             yield f"it needs `{opcode}` on {max(widths)} bits"
-        elif opcode in ("atomicrmw", "cmpxchg") and re.search(r"\bi(8|16)\b", line):
+        elif opcode in ("atomicrmw", "cmpxchg") and not {8, 16}.isdisjoint(widths):
             yield f"it needs `{opcode}` on 8 or 16 bits"
         elif opcode == "atomicrmw" and re.match(r" (volatile )?(xchg|add|sub|and|or|xor) ", found[2]) is None:
             yield f"it needs `{line.strip()}`"
@@ -241,11 +244,10 @@ def _read(function: Function[..., Any], data: bytes) -> BpfCode:
     if text is None or not isinstance(symbols, SymbolTableSection):
         raise _refusal(function, "LLVM made no code of it")
     code = bytearray(text.data())
-    starts = {
-        symbol.name: symbol["st_value"] // 8
-        for symbol in symbols.iter_symbols()
-        if symbol["st_info"]["type"] == "STT_FUNC"
-    }
+    functions = [symbol for symbol in symbols.iter_symbols() if symbol["st_info"]["type"] == "STT_FUNC"]
+    if any(symbol["st_shndx"] != elf.get_section_index(".text") for symbol in functions):
+        raise _refusal(function, "LLVM put part of it elsewhere")
+    starts = {symbol.name: symbol["st_value"] // 8 for symbol in functions}
     relocations = elf.get_section_by_name(".rel.text")
     for relocation in relocations.iter_relocations() if isinstance(relocations, RelocationSection) else ():
         name = symbols.get_symbol(relocation["r_info_sym"]).name

@@ -70,7 +70,8 @@ def _compile(function: Function[..., Any], target: Target) -> Compiled:
     builder = scope.builder
     body = "\n".join(["entry:", *builder.allocations, *builder.lines])
     attributes = " nounwind"
-    if function.cold:
+    if function.cold and not target.is_bpf:
+        # What is cold LLVM puts into a section of its own, and BPF code is one piece.
         attributes += " cold minsize optsize"
     inline = function.inline
     if target.is_bpf:
