@@ -34,13 +34,31 @@ if TYPE_CHECKING:
     type=click.Choice(["little", "big"]),
     help="Of the bytecode, with --raw; an object file says its own.  [default: little]",
 )
+@click.option("--native", is_flag=True, help="Print the machine code that the JIT makes for this processor instead.")
+@click.option("--llvm", is_flag=True, help="Print the optimised LLVM IR that the machine code is made from instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each instruction.")
-def command(target: str, source: bool, dialect: str, raw: bool, byte_order: str | None, as_json: bool) -> None:
+def command(
+    target: str,
+    source: bool,
+    dialect: str,
+    raw: bool,
+    byte_order: str | None,
+    native: bool,
+    llvm: bool,
+    as_json: bool,
+) -> None:
     """Print programs as assembly, with C lines if asked.
 
     Without PROGRAM, all programs of the object. The number before each instruction is its slot, in which jumps, the
     kernel's log and line information count.
     """
+    if native or llvm:
+        if source or raw or byte_order or as_json or (native and llvm):
+            raise RequestError(
+                "--native and --llvm stand alone: the JIT's text of an object's programs, nothing else"
+            )
+        _print_native(target, llvm)
+        return
     chosen: Dialect = "kernel" if dialect == "kernel" else "mnemonic"
     if raw:
         if source:
@@ -66,6 +84,20 @@ def command(target: str, source: bool, dialect: str, raw: bool, byte_order: str 
             _variables(spec, program),
         )
         _print(lines, program.instructions, program, program.lines if source else {}, as_json)
+
+
+def _print_native(target: str, llvm: bool) -> None:
+    """The JIT's own text of one program, or of all."""
+    from skep import objects
+    from skep.machine import Machine
+
+    path, name = split_target(target)
+    spec = objects.open(path)
+    programs = [choose_program(spec, name)] if name is not None or not spec.programs else spec.programs.values()
+    with Machine() as machine:
+        for program in programs:
+            click.echo(f"{';' if llvm else '#'} {_heading(program).lstrip('# ')}")
+            click.echo(machine.native_text(program, ir=llvm), nl=False)
 
 
 def _bytecode(file: str, byte_order: str) -> Instructions:

@@ -100,6 +100,15 @@ class Machine:
             return self._load_in_kernel(spec, kind)
         return Program(self, spec, kind, name, self._load(spec, kind, name))
 
+    def native_text(self, spec: ProgramSpec, *, type: ProgramType | None = None, ir: bool = False) -> str:
+        """What the JIT makes of ``spec`` for this processor: assembly, or optimised LLVM IR; nothing runs."""
+        from skep.engines.jit import Jit
+
+        kind = self._kind_of(spec, type)
+        binding = self._binding(spec, kind, "jit")
+        typed = replace(spec, type=kind.type)
+        return Jit().ir(typed, binding, optimised=True) if ir else Jit().assembly(typed, binding)
+
     def run_capture(
         self,
         program: Program,
@@ -208,12 +217,7 @@ class Machine:
             key = (engine, id(one), kind.type)
             if key in self._loaded:
                 continue
-            binding = Binding(
-                space=self.space,
-                type=kind.type,
-                maps={name: self._map(definition) for name, definition in one.maps.items()},
-                tails=self._tails_of(engine, one),
-            )
+            binding = self._binding(one, kind, engine)
             self._loaded[key] = one, self._engine(engine).load(replace(one, type=kind.type), binding)
             found.append(one)
             waiting += [member for _, _, member in self._members(one)]
@@ -221,6 +225,14 @@ class Machine:
             for array, index, member in self._members(one):
                 self._place(array, index, engine, self._loaded[engine, id(member), kind.type][1])
         return self._loaded[engine, id(spec), kind.type][1]
+
+    def _binding(self, spec: ProgramSpec, kind: ProgramKind, engine: str) -> Binding:
+        return Binding(
+            space=self.space,
+            type=kind.type,
+            maps={name: self._map(definition) for name, definition in spec.maps.items()},
+            tails=self._tails_of(engine, spec),
+        )
 
     @staticmethod
     def _members(spec: ProgramSpec) -> list[tuple[str, int, ProgramSpec]]:
