@@ -38,7 +38,9 @@ from skep.objects import ProgramSpec, ProgramType, Spec
 from skep.objects import open as open_object
 
 PROGRAMS = Path(__file__).parent / "programs"
-SIZE = 4096
+#: Programs that call helpers, which there is nothing like in native code.
+MAP_PROGRAMS = PROGRAMS / "maps"
+SIZE = 16384
 KERNEL_SIZE = 1024
 #: One measurement takes about this long; there are ROUNDS of each, in turns.
 _ROUND_SECONDS = 0.0015
@@ -65,15 +67,18 @@ end:
 
 @dataclass(slots=True)
 class Row:
-    """What was measured of one program, nanoseconds a run; None where the kernel does not take it."""
+    """What was measured of one program, nanoseconds a run; None where there is no such form of it.
+
+    ``jit_in_kernel_form`` and ``linux`` are of the form that the kernel takes.
+    """
 
     name: str
     slots: int
     translate_ms: float
     compile_ms: float
-    jit: float
-    o2: float
-    o3: float
+    jit: float | None = None
+    o2: float | None = None
+    o3: float | None = None
     jit_in_kernel_form: float | None = None
     linux: float | None = None
 
@@ -100,22 +105,20 @@ class Bench:
         """The BPF object of a program."""
         # clang 22 makes jump tables, which no released kernel takes; older ones have no such option to turn off.
         common = ("-O2", "-g", "-target", "bpf", "-mcpu=v4", "-fno-jump-tables", "-c")
-        return open_object(self.build(PROGRAMS / f"{name}.c", f"{name}{''.join(flags)}.o", *common, *flags))
+        return open_object(self.build(source_of(name), f"{name}{''.join(flags)}.o", *common, *flags))
 
     def native(self, name: str, *flags: str) -> int:
         """The address of ``run`` in the program compiled for this machine."""
-        library = self.build(
-            PROGRAMS / f"{name}.c", f"{name}{''.join(flags)}.so", *flags, "-shared", "-fPIC", "-Wl,-z,now"
-        )
+        library = self.build(source_of(name), f"{name}{''.join(flags)}.so", *flags, "-shared", "-fPIC", "-Wl,-z,now")
         loaded = ctypes.CDLL(str(library))
         self._kept.append(loaded)
         return ctypes.cast(loaded.run, ctypes.c_void_p).value or 0
 
     def time(self, function: int, memory: int, size: int, count: int) -> float:
-        """Nanoseconds a run."""
-        started = time.perf_counter_ns()
+        """Nanoseconds of CPU time a run: another process that has the core meanwhile does not count."""
+        started = time.thread_time_ns()
         self._loop(function, memory, size, count)
-        return (time.perf_counter_ns() - started) / count
+        return (time.thread_time_ns() - started) / count
 
     def result(self, function: int, data: bytes) -> int:
         """What one run over a copy of ``data`` returns."""
@@ -133,6 +136,12 @@ class Bench:
             for name, function in functions.items():
                 times[name].append(self.time(function, address, size, count))
         return {name: statistics.median(found) for name, found in times.items()}
+
+
+def source_of(name: str) -> Path:
+    """The C file of a program."""
+    path = PROGRAMS / f"{name}.c"
+    return path if path.exists() else MAP_PROGRAMS / f"{name}.c"
 
 
 def text(size: int) -> bytes:
@@ -175,6 +184,8 @@ INPUTS: Mapping[str, Callable[[int], bytes]] = {
 def measure(bench: Bench, name: str) -> Row:
     """Compile one program in all ways, check that they agree, and time them."""
     spec = next(iter(bench.bpf(name).programs.values()))
+    if not (PROGRAMS / f"{name}.c").exists():
+        return Row(name, len(spec.instructions), 0, 0)
     data = INPUTS.get(name, noise)(SIZE)
     with Machine(cpus=1) as machine:
         binding = Binding(machine.space, ProgramType.RAW, {one: machine._map(spec.maps[one]) for one in spec.maps})
@@ -266,30 +277,34 @@ def geometric_mean(ratios: Sequence[float]) -> float:
     return math.exp(statistics.fmean(math.log(ratio) for ratio in ratios)) if ratios else 0.0
 
 
+def ratios(rows: Sequence[Row], over: str, under: str) -> list[float]:
+    """One column divided by another, where there are both."""
+    pairs = [(getattr(row, over), getattr(row, under)) for row in rows]
+    return [a / b for a, b in pairs if a and b]
+
+
 def summary(rows: Sequence[Row]) -> dict[str, float]:
     """The figures that the targets speak of."""
     return {
-        "jit / clang -O2": geometric_mean([row.jit / row.o2 for row in rows]),
-        "jit / clang -O3 -march=native": geometric_mean([row.jit / row.o3 for row in rows]),
-        "jit / Linux JIT": geometric_mean(
-            [row.jit_in_kernel_form / row.linux for row in rows if row.linux and row.jit_in_kernel_form]
-        ),
-        "clang -O3 -march=native / clang -O2": geometric_mean([row.o3 / row.o2 for row in rows]),
-        "largest jit / clang -O2": max(row.jit / row.o2 for row in rows),
+        "jit / clang -O2": geometric_mean(ratios(rows, "jit", "o2")),
+        "jit / clang -O3 -march=native": geometric_mean(ratios(rows, "jit", "o3")),
+        "jit / Linux JIT": geometric_mean(ratios(rows, "jit_in_kernel_form", "linux")),
+        "clang -O3 -march=native / clang -O2": geometric_mean(ratios(rows, "o3", "o2")),
+        "largest jit / clang -O2": max(ratios(rows, "jit", "o2"), default=0.0),
     }
 
 
 def show(rows: Sequence[Row]) -> None:
     """Print the table and the means."""
-    print(f"{'program':16}{'slots':>6}{'compile':>10}{'jit':>10}{'-O2':>10}{'-O3':>10}", end="")
-    print(f"{'/ -O2':>8}{'/ -O3':>8}{'Linux':>10}{'/ Linux':>9}")
+    heads = ("jit", "-O2", "-O3", "/ -O2", "/ -O3", "form", "Linux", "/ Linux")
+    print(f"{'program':20}{'slots':>6}{'compile':>10}" + "".join(f"{head:>10}" for head in heads))
     for row in rows:
-        print(f"{row.name:16}{row.slots:6}{row.compile_ms:7.1f} ms", end="")
-        print(f"{row.jit:10.0f}{row.o2:10.0f}{row.o3:10.0f}{row.jit / row.o2:8.2f}{row.jit / row.o3:8.2f}", end="")
-        if row.linux and row.jit_in_kernel_form:
-            print(f"{row.linux:10.0f}{row.jit_in_kernel_form / row.linux:9.2f}")
-        else:
-            print(f"{'-':>10}{'-':>9}")
+        quotients = [next(iter(ratios([row], *pair)), None) for pair in (("jit", "o2"), ("jit", "o3"))]
+        last = next(iter(ratios([row], "jit_in_kernel_form", "linux")), None)
+        cells = [(row.jit, 0), (row.o2, 0), (row.o3, 0), (quotients[0], 2), (quotients[1], 2)]
+        cells += [(row.jit_in_kernel_form, 0), (row.linux, 0), (last, 2)]
+        shown = "".join(f"{'-' if value is None else f'{value:.{digits}f}':>10}" for value, digits in cells)
+        print(f"{row.name:20}{row.slots:6}{row.compile_ms:7.1f} ms{shown}")
     for what, value in summary(rows).items():
         print(f"{what:40}{value:6.3f}")
 
@@ -365,11 +380,12 @@ def plot(rows: Sequence[Row], path: str) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    rows = [row for row in rows if row.o2]
     figure, axes = pyplot.subplots(figsize=(11, 5))
     places = range(len(rows))
     ways = (
-        ("skep JIT", [row.jit / row.o2 for row in rows]),
-        ("clang -O3 -march=native", [row.o3 / row.o2 for row in rows]),
+        ("skep JIT", ratios(rows, "jit", "o2")),
+        ("clang -O3 -march=native", ratios(rows, "o3", "o2")),
     )
     for index, (label, values) in enumerate(ways):
         axes.bar([place + 0.4 * index for place in places], values, width=0.4, label=label)
@@ -392,7 +408,7 @@ def main() -> None:
     parser.add_argument("--plot", metavar="FILE", help="write a picture (needs matplotlib)")
     parser.add_argument("--no-compile-times", action="store_true", help="leave out the times to compile")
     arguments = parser.parse_args()
-    known = sorted(path.stem for path in PROGRAMS.glob("*.c"))
+    known = [path.stem for folder in (PROGRAMS, MAP_PROGRAMS) for path in sorted(folder.glob("*.c"))]
     unknown = set(arguments.programs) - set(known)
     if unknown:
         parser.error(f"there is no program {', '.join(sorted(unknown))}; there are {', '.join(known)}")

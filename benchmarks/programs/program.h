@@ -13,11 +13,12 @@ typedef unsigned long long u64;
 typedef signed int s32;
 typedef signed long long s64;
 
-/* Every input has this many bytes; fewer for the kernel, whose verifier walks through every round of a loop. */
+/* Every input has this many bytes: enough that the branch predictor cannot learn the input by heart, but fewer for the
+ * kernel, whose verifier walks through every round of a loop. */
 #ifdef KERNEL
 #define SIZE 1024
 #else
-#define SIZE 4096
+#define SIZE 16384
 #endif
 
 #define READ16(p) (*(const u16 *)(p))

@@ -20,6 +20,9 @@ STORE_RELEASE = 0x110
 
 def pointer_at(code: Code, base: Value, offset: int) -> str:
     """The operand that is the address ``offset`` bytes from ``base``, which is not in the frame."""
+    if base.element is not None and not offset:
+        # What is accessed lies inside; LLVM recognises some tables only if it is told so.
+        return code.emit(f"getelementptr inbounds i8, ptr {base.element[0]}, i64 {base.element[1]}")
     address = code.address(base)
     return code.emit(f"getelementptr i8, ptr {address}, i64 {offset}") if offset else address
 

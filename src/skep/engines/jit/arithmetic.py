@@ -16,6 +16,8 @@ from skep.isa.instruction import Instruction
 ADD, SUB, MUL, DIV, OR, AND, LSH, RSH, NEG, MOD, XOR, MOV, ARSH, END = range(0x00, 0xE0, 0x10)
 
 _PLAIN = {ADD: "add", SUB: "sub", MUL: "mul", OR: "or", AND: "and", XOR: "xor"}
+#: Ways to put the two halves of a rotation together: they have no bit in common.
+_JOINING = (OR, ADD, XOR)
 _SHIFTS = {LSH: "shl", RSH: "lshr", ARSH: "ashr"}
 
 
@@ -41,6 +43,10 @@ def arithmetic(
             else Value(word=code.emit(f"sub i32 0, {code.word(left)}"))
         )
     narrow = not wide or _fits(operation, instruction, left, right, kinds)
+    if operation in _JOINING and left.shifted and right.shifted:
+        rotated = _rotated(code, left.shifted, right.shifted, 32 if narrow else 64)
+        if rotated is not None:
+            return rotated
     if operation in _PLAIN:
         return _binary(code, _PLAIN[operation], left, right, narrow)
     if operation in _SHIFTS:
@@ -52,6 +58,20 @@ def _binary(code: Code, name: str, left: Value, right: Value, narrow: bool) -> V
     if narrow:
         return Value(word=code.emit(f"{name} i32 {code.word(left)}, {code.word(right)}"))
     return Value(wide=code.emit(f"{name} i64 {code.wide(left)}, {code.wide(right)}"))
+
+
+def _rotated(code: Code, left: tuple[str, str, int], right: tuple[str, str, int], width: int) -> Value | None:
+    """The rotation that two halves of a number shifted past each other make together, None if they are no such thing.
+
+    LLVM would find it as well, unless it had first merged one of the shifts with what stands before it.
+    """
+    if left[0] == "lshr":
+        left, right = right, left
+    if (left[0], right[0]) != ("shl", "lshr") or left[1] != right[1] or left[2] + right[2] != width:
+        return None
+    form = f"i{width}"
+    result = code.emit(f"call {form} @llvm.fshl.{form}({form} {left[1]}, {form} {left[1]}, {form} {left[2]})")
+    return Value(word=result) if width == 32 else Value(wide=result)
 
 
 def _fits(
@@ -119,7 +139,11 @@ def _displaced(code: Code, operation: int, left: Value, right: Value, kinds: tup
     distance_operand = code.wide(right)
     if operation == SUB:
         distance_operand = code.emit(f"sub i64 0, {distance_operand}")
-    return Value(address=code.emit(f"getelementptr i8, ptr {code.address(left)}, i64 {distance_operand}"))
+    address = code.address(left)
+    result = Value(address=code.emit(f"getelementptr i8, ptr {address}, i64 {distance_operand}"))
+    if address.startswith("@"):
+        result.element = (address, distance_operand)
+    return result
 
 
 def _shift(code: Code, operation: int, left: Value, right: Value, left_kind: Kind, narrow: bool, width: int) -> Value:
@@ -129,9 +153,13 @@ def _shift(code: Code, operation: int, left: Value, right: Value, left_kind: Kin
     name = _SHIFTS[operation]
     if right.constant is not None:
         amount = right.constant & (width - 1)
+        operand = code.word(left) if narrow else code.wide(left)
         if narrow:
-            return Value(word=code.emit(f"{name} i32 {code.word(left)}, {amount}"))
-        return Value(wide=code.emit(f"{name} i64 {code.wide(left)}, {amount}"))
+            result = Value(word=code.emit(f"{name} i32 {operand}, {amount}"))
+        else:
+            result = Value(wide=code.emit(f"{name} i64 {operand}, {amount}"))
+        result.shifted = (name, operand, amount)
+        return result
     if narrow:
         masked = code.emit(f"and i32 {code.word(right)}, 31")
         return Value(word=code.emit(f"{name} i32 {code.word(left)}, {masked}"))

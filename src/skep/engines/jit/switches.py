@@ -34,10 +34,6 @@ _FEWEST = 3
 _MOST_CASES = 1024
 #: So many instructions may stand between two nodes.
 _MOST_BETWEEN = 3
-#: A way of at most so many operations is cheap; with more ways than the second number, computing all is not.
-_CHEAP = 3
-_MOST_COMPUTED = 32
-
 #: Disjoint ranges of unsigned values, both ends included, in rising order.
 Ranges = tuple[tuple[int, int], ...]
 
@@ -65,7 +61,7 @@ def recover_switches(function: Function, instructions: Instructions) -> bool:
         first = instructions[terminator.slot]
         leaves: list[_Leaf] = []
         nodes = _follow(function, instructions, root, first, _domain(root, first, instructions), (), leaves)
-        if len(nodes) < _FEWEST or _better_computed(function, leaves, instructions):
+        if len(nodes) < _FEWEST:
             continue
         switch = _switch(function, first, leaves, fresh)
         if switch is None:
@@ -110,29 +106,6 @@ def _follow(
         else:
             leaves.append(_Leaf(part, between, target))
     return nodes
-
-
-def _better_computed(function: Function, leaves: list[_Leaf], instructions: Instructions) -> bool:
-    """Whether all ways of the choice are so cheap that computing each and selecting one beats a mispredicted jump.
-
-    That is what LLVM makes of a tree whose leaves are a few operations on registers. Leaves that only load constants
-    are left out: a switch turns them into a table.
-    """
-    computing = constant = 0
-    for target in {leaf.target for leaf in leaves}:
-        block = function.blocks[target]
-        if len(block.body) > _CHEAP or not isinstance(block.terminator, Jump):
-            # Most likely where all ways meet again.
-            constant += 1
-            continue
-        opcodes = [instructions[slot].opcode for slot in block.body]
-        if any(opcode & 7 not in (ALU, ALU64) or opcode & 0xF0 in (0x30, 0x90) for opcode in opcodes):
-            return False
-        if any(opcode & 0xF8 != 0xB0 for opcode in opcodes):
-            computing += 1
-        else:
-            constant += 1
-    return constant < computing <= _MOST_COMPUTED
 
 
 def _is_node(block: Block, first: Instruction, instructions: Instructions) -> bool:

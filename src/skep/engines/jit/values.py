@@ -18,7 +18,7 @@ class Value:
     the function's own frame that has no LLVM operand until somebody asks.
     """
 
-    __slots__ = ("address", "constant", "frame", "wide", "word")
+    __slots__ = ("address", "constant", "element", "frame", "shifted", "wide", "word")
 
     def __init__(
         self,
@@ -34,6 +34,10 @@ class Value:
         self.word = word
         self.constant = constant
         self.frame = frame
+        #: If this is another value shifted by a constant: LLVM's word for it, the operand, the amount.
+        self.shifted: tuple[str, str, int] | None = None
+        #: If this is the address of an element of a global: the global and the index in bytes.
+        self.element: tuple[str, str] | None = None
 
     def copy(self) -> Value:
         """A value of the same forms, to which others can be added in another block."""
@@ -43,6 +47,8 @@ class Value:
         value.word = self.word
         value.constant = self.constant
         value.frame = self.frame
+        value.shifted = self.shifted
+        value.element = self.element
         return value
 
 
