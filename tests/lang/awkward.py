@@ -42,6 +42,7 @@ from skep.lang import (
     fence,
     function,
     i8,
+    i16,
     i32,
     i64,
     leading_zeros,
@@ -238,23 +239,43 @@ def uses_variable_refused() -> u64:
 
 
 @function
-def small_atomic_refused(at: Ptr[u8]) -> u8:
+def small_atomic_fits(at: Ptr[u8]) -> u8:
     return atomic_exchange(at, 1)
 
 
 @function
-def small_atomic_sub_refused(at: Ptr[u16]) -> u16:
+def small_atomic_sub_fits(at: Ptr[u16]) -> u16:
     return atomic_sub(at, 1)
 
 
 @function
-def small_compare_exchange_refused(at: Ptr[u16]) -> u16:
+def small_compare_exchange_fits(at: Ptr[u16]) -> u16:
     return atomic_compare_exchange(at, 1, 2)
 
 
 @function
-def small_ordered_load_refused(at: Ptr[u16]) -> u16:
+def small_ordered_load_fits(at: Ptr[u16]) -> u16:
     return atomic_load(at, SEQ_CST)
+
+
+@function
+def small_everything_fits(p: Ptr[u8], q: Ptr[i16], n: u64) -> u64:
+    for i in range(n):
+        byte = offset(p, i & 7)
+        word = offset(q, i & 3)
+        old = atomic_compare_exchange(byte, u8(i), u8(i * 7))
+        atomic_store(byte, atomic_load(byte) + old)
+        old = atomic_add(byte, u8(i)) ^ atomic_sub(byte, 3, ACQ_REL) ^ atomic_and(byte, 0xF7) ^ atomic_or(byte, 64)
+        old ^= atomic_xor(byte, old, RELEASE) + atomic_max(byte, 9) + atomic_min(byte, 200, RELAXED)
+        atomic_min(word, i16(old) - 100)
+        atomic_max(word, -90)
+        atomic_exchange(offset(q, i * 3 & 3), atomic_compare_exchange(word, -90, 5, ACQUIRE))
+    return u64(p[0]) << 32 | u64(p[5]) << 16 | u64(p[7]) | u64(q[1])
+
+
+@function
+def narrow_atomics(p: Ptr[u8], n: u64) -> u64:
+    return small_everything_fits(p, cast(Ptr[i16], offset(p, 8)), n)
 
 
 @function

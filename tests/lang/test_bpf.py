@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +20,7 @@ from skep.lang import (
     Ptr,
     address_of,
     atomic_exchange,
+    cast,
     compile_bpf,
     function,
     null,
@@ -28,7 +31,7 @@ from skep.lang import (
     u64,
     unlikely,
 )
-from skep.memory import AddressSpace
+from skep.memory import AddressSpace, Region
 from skep.objects.kinds import ProgramType
 from skep.objects.spec import ProgramSpec
 from tests.lang import awkward
@@ -112,6 +115,21 @@ def test_bpf_and_native_code_agree(one: Function[..., int], arguments: tuple[int
     assert result & (2 ** (8 * one.result.size) - 1) == one(*arguments)
 
 
+def test_narrow_atomics_leave_their_neighbours_alone() -> None:
+    code = compile_bpf(awkward.narrow_atomics)
+    for seed in range(20):
+        start = random.Random(seed).randbytes(24)
+        native, interpreted = ctypes.create_string_buffer(start, 24), ctypes.create_string_buffer(start, 24)
+        expected = awkward.narrow_atomics(cast(Ptr[u8], ctypes.addressof(native)), seed)
+        space = AddressSpace()
+        address = ctypes.addressof(interpreted)
+        space.add(Region("memory", address, 24))
+        spec = ProgramSpec("made", "raw", ProgramType.RAW, code.instructions)
+        loaded = engine("interpreter").load(spec, Binding(space))
+        assert loaded.run(address, seed, 0) == expected
+        assert native.raw == interpreted.raw
+
+
 def test_awkward_functions_end_in_code_or_an_error_but_not_the_process() -> None:
     root = Path(__file__).parents[2]
     done = subprocess.run(
@@ -130,9 +148,9 @@ def test_awkward_functions_end_in_code_or_an_error_but_not_the_process() -> None
 
 
 def test_a_refusal_points_at_the_place() -> None:
-    with pytest.raises(LanguageError, match=r"BPF has this atomic operation for 32 and 64 bits") as caught:
-        compile_bpf(awkward.small_atomic_refused)
-    assert "return atomic_exchange(at, 1)\n" in str(caught.value)
+    with pytest.raises(LanguageError, match=r"calls the C function getpid, which BPF code cannot") as caught:
+        compile_bpf(awkward.calls_c_refused)
+    assert "return getpid()\n" in str(caught.value)
     with pytest.raises(LanguageError, match="6 parameters, and BPF passes 5"):
         compile_bpf(awkward.calls_six_refused)
     with pytest.raises(LanguageError, match="bytes of stack, and has 512"):

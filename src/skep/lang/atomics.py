@@ -1,8 +1,8 @@
 """Atomic operations: how each is compiled, for processors and for BPF.
 
 BPF (RFC 9669, section 5.3, and LLVM's v4) has atomics of 32 and 64 bits with full order, loads that acquire and
-stores that release, and no barrier. What it lacks is made of what it has: an atomic addition of 0 is a barrier, a
-compare-exchange of 0 with 0 is a sequentially consistent load, an exchange such a store, a minimum a loop.
+stores that release, and no barrier. What it lacks is made of what it has: an atomic addition of 0 is a barrier and a
+sequentially consistent load, an exchange such a store, a minimum a loop, and 8 and 16 bits are a part of a word.
 LLVM ends the process when it is asked for an atomic operation that BPF lacks, so none may get that far.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
+from skep.lang import part_words
 from skep.lang.expressions import Expressions, argument_count
 from skep.lang.operations import Order
 from skep.lang.types import U64, VOID, IntType, PointerType, Type
@@ -26,9 +27,6 @@ _FENCE_ORDERS = (Order.ACQUIRE, Order.RELEASE, Order.ACQ_REL, Order.SEQ_CST)
 
 #: What a failed comparison may keep of an order: it stores nothing, so it cannot release.
 _FAILURE = {Order.RELEASE: Order.RELAXED, Order.ACQ_REL: Order.ACQUIRE}
-
-#: Updates that BPF has no instruction for, and the comparison that keeps the old value.
-_KEEPS_OLD = {"umin": "ule", "min": "sle", "umax": "uge", "max": "sge"}
 
 
 def _order(ex: Expressions, node: ast.Call, position: int, allowed: tuple[Order, ...] = tuple(Order)) -> Order:
@@ -51,13 +49,10 @@ def _pointer(ex: Expressions, node: ast.Call) -> tuple[Value, IntType | PointerT
     return pointer, kind.pointee
 
 
-def _needs_word(ex: Expressions, node: ast.Call, kind: Type) -> None:
-    if ex.scope.target.is_bpf and kind.size < 4:
-        raise ex.error(node, f"BPF has this atomic operation for 32 and 64 bits, not for a {kind}")
-
-
 def _exchange_if(ex: Expressions, kind: Type, pointer: str, old: str, new: str, order: Order) -> str:
     failure = _FAILURE.get(order, order)
+    if ex.scope.target.is_bpf and isinstance(kind, IntType) and kind.bits < 32:
+        return part_words.compare_exchange(ex.builder, kind, pointer, old, new, (order.value, failure.value))
     pair = ex.builder.assign(
         f"cmpxchg ptr {pointer}, {kind.llvm} {old}, {kind.llvm} {new} {order.value} {failure.value}, "
         f"align {kind.align}"
@@ -71,9 +66,9 @@ def load(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:
     pointer, kind = _pointer(ex, node)
     order = _order(ex, node, 1, _LOAD_ORDERS)
     if ex.scope.target.is_bpf and order is Order.SEQ_CST:
-        _needs_word(ex, node, kind)
-        nothing = "null" if isinstance(kind, PointerType) else "0"
-        return Value(kind, _exchange_if(ex, kind, pointer.text, nothing, nothing, order))
+        if isinstance(kind, PointerType):
+            return Value(kind, _exchange_if(ex, kind, pointer.text, "null", "null", order))
+        return Value(kind, _update(ex, "add", kind, pointer.text, "0", order))
     text = f"load atomic {kind.llvm}, ptr {pointer.text} {order.value}, align {kind.align}"
     return Value(kind, ex.builder.assign(text))
 
@@ -85,15 +80,21 @@ def store(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:
     value = ex.value_of_type(node.args[1], kind, "the value")
     order = _order(ex, node, 2, _STORE_ORDERS)
     if ex.scope.target.is_bpf and order is Order.SEQ_CST:
-        _needs_word(ex, node, kind)
-        ex.builder.assign(_update("xchg", kind, pointer.text, value.text, order))
+        _update(ex, "xchg", kind, pointer.text, value.text, order)
         return _NOTHING
     ex.builder.line(f"store atomic {kind.llvm} {value.text}, ptr {pointer.text} {order.value}, align {kind.align}")
     return _NOTHING
 
 
-def _update(word: str, kind: Type, pointer: str, value: str, order: Order) -> str:
-    return f"atomicrmw {word} ptr {pointer}, {kind.llvm} {value} {order.value}, align {kind.align}"
+def _update(ex: Expressions, name: str, kind: Type, pointer: str, value: str, order: Order) -> str:
+    if ex.scope.target.is_bpf and isinstance(kind, IntType):
+        if kind.bits < 32:
+            orders = (order.value, _FAILURE.get(order, order).value)
+            return part_words.update(ex.builder, name, kind, pointer, value, orders)
+        if name in part_words.KEEPS_OLD:
+            return _extreme_loop(ex, name, kind, pointer, value, order)
+    text = f"atomicrmw {name} ptr {pointer}, {kind.llvm} {value} {order.value}, align {kind.align}"
+    return ex.builder.assign(text)
 
 
 def update(word: str, signed_word: str | None = None) -> Row:
@@ -104,13 +105,10 @@ def update(word: str, signed_word: str | None = None) -> Row:
         pointer, kind = _pointer(ex, node)
         if isinstance(kind, PointerType) and word != "xchg":
             raise ex.error(node.args[0], "this works on integers, not on pointers")
-        _needs_word(ex, node, kind)
         value = ex.value_of_type(node.args[1], kind, "the value")
         order = _order(ex, node, 2)
         name = signed_word if signed_word is not None and isinstance(kind, IntType) and kind.signed else word
-        if ex.scope.target.is_bpf and name in _KEEPS_OLD:
-            return Value(kind, _extreme_loop(ex, name, kind, pointer.text, value.text, order))
-        return Value(kind, ex.builder.assign(_update(name, kind, pointer.text, value.text, order)))
+        return Value(kind, _update(ex, name, kind, pointer.text, value.text, order))
 
     return row
 
@@ -123,7 +121,7 @@ def _extreme_loop(ex: Expressions, name: str, kind: Type, pointer: str, value: s
     builder.jump(head)
     builder.start(head)
     old = builder.assign(f"phi {llvm} [ {first}, %{before} ], [ {found}, %{head} ]")
-    keeps = builder.assign(f"icmp {_KEEPS_OLD[name]} {llvm} {old}, {value}")
+    keeps = builder.assign(f"icmp {part_words.KEEPS_OLD[name]} {llvm} {old}, {value}")
     new = builder.assign(f"select i1 {keeps}, {llvm} {old}, {llvm} {value}")
     # Stored even where nothing changes, so that the order holds.
     seen = _exchange_if(ex, kind, pointer, old, new, order)
@@ -138,7 +136,6 @@ def compare_exchange(ex: Expressions, node: ast.Call, expected: Type | None) -> 
     """``atomic_compare_exchange``."""
     argument_count(ex, node, 3, 4)
     pointer, kind = _pointer(ex, node)
-    _needs_word(ex, node, kind)
     old = ex.value_of_type(node.args[1], kind, "the expected value")
     new = ex.value_of_type(node.args[2], kind, "the new value")
     return Value(kind, _exchange_if(ex, kind, pointer.text, old.text, new.text, _order(ex, node, 3)))
@@ -151,7 +148,7 @@ def fence(ex: Expressions, node: ast.Call, expected: Type | None) -> Result:
     if ex.scope.target.is_bpf:
         if ex.scope.fence is None:
             ex.scope.fence = ex.builder.allocate(U64)
-        ex.builder.assign(_update("add", U64, ex.scope.fence, "0", Order.SEQ_CST))
+        _update(ex, "add", U64, ex.scope.fence, "0", Order.SEQ_CST)
     else:
         ex.builder.line(f"fence {order.value}")
     return _NOTHING
