@@ -58,7 +58,7 @@ def _new(builder: Builder, name: str, kind: IntType, old: str, value: str) -> st
 
 
 def update(builder: Builder, name: str, kind: IntType, pointer: str, value: str, order: tuple[str, str]) -> str:
-    """What was at ``pointer`` before ``name`` made something of it and ``value``; ``order``: on success, on failure."""
+    """What was at ``pointer`` before ``name`` made something of it and ``value``; ``order``: success, failure."""
     part = _part(builder, kind, pointer)
     head, end = builder.label(), builder.label()
     first = builder.assign(f"load atomic i32, ptr {part.word} monotonic, align 4")
