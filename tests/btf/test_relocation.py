@@ -5,15 +5,19 @@ The numbers of ``relocation/*.bpf.o`` are those of libbpf 1.1, which was given t
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from skep.btf import Btf, BtfBuilder, CoreKind, CoreRelocation
 from skep.btf.compatibility import essential_name, fields_compatible, types_compatible, types_match
+from skep.btf.minimise import minimise
 from skep.btf.relocation import POISON, Resolver, relocate
 from skep.btf.types import Forward, Member, Struct
-from skep.errors import BtfError
+from skep.errors import BtfError, SkepError
 from skep.isa import Instruction, Instructions, wide_immediate
 from skep.objects import Spec, read
 
@@ -359,3 +363,24 @@ def test_types_that_contain_each_other_many_times_end_soon() -> None:
         inner = other.add(Struct("", 4, tuple(Member("", inner, 0) for _ in range(3))), unique=True)
     with pytest.raises(BtfError, match="the data is damaged"):
         types_match(other.build(), inner, target, thing - 1)
+
+
+@settings(deadline=None, max_examples=150)
+@given(data=st.data())
+def test_damaged_types_end_in_an_answer_or_an_error(data: st.DataObject, program: Spec, kernel: Btf) -> None:
+    assert program.btf is not None
+
+    def damaged(btf: Btf) -> Btf:
+        encoded = bytearray(btf.encode())
+        end = 24 + int.from_bytes(encoded[12:16], "little")
+        for place in data.draw(st.lists(st.integers(24, end - 1), max_size=3)):
+            encoded[place] = data.draw(st.sampled_from((0, 1, 2, 255)))
+        return Btf.parse(bytes(encoded))
+
+    with suppress(SkepError):
+        local, target = damaged(program.btf), damaged(kernel)
+        for spec in program.programs.values():
+            with suppress(SkepError):
+                relocate(spec.instructions, spec.core_relocations, local, target)
+            with suppress(SkepError):
+                minimise([(local, list(spec.core_relocations.values()))], target)

@@ -80,23 +80,24 @@ class _Kept:
                 assert isinstance(type, Array)
                 here = self.btf.resolve_id(type.element)
                 continue
-            for composite, index in (*self._way_to(here, step.type), (step.type, step.index)):
+            for composite, index in (*self._way_to(here, step.type, set()), (step.type, step.index)):
                 self.members.setdefault(composite, set()).add(index)
                 member = self.btf.members(composite)[index]
                 self.keep(member.type, _Extent.NAME)
                 here = self.btf.resolve_id(member.type)
 
-    def _way_to(self, here: int, goal: int) -> list[tuple[int, int]]:
+    def _way_to(self, here: int, goal: int, searched: set[int]) -> list[tuple[int, int]]:
         """The anonymous members that lead from the composite ``here`` to ``goal`` inside it."""
-        if here == goal:
+        if here == goal or here in searched:
             return []
+        searched.add(here)
         for index, member in enumerate(self.btf.members(here)):
             inner = self.btf.resolve_id(member.type)
             if member.name or not isinstance(self.btf[inner], Composite):
                 continue
             if inner == goal:
                 return [(here, index)]
-            if further := self._way_to(inner, goal):
+            if further := self._way_to(inner, goal, searched):
                 return [(here, index), *further]
         return []
 

@@ -260,6 +260,8 @@ def _field_value(kind: CoreKind, btf: Btf, path: Path, text: str) -> Value:
 
 def _container(bit_offset: int, bits: int, size: int, text: str) -> tuple[int, int]:
     """The smallest aligned integer that holds a bit field: its offset and size in bytes."""
+    if not size:
+        raise BtfError(f"{text}: a bit field of a type without a size; the data is damaged")
     offset = bit_offset // 8 // size * size
     while bit_offset + bits - 8 * offset > 8 * size:
         if size >= 8:
