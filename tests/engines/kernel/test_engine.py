@@ -333,3 +333,26 @@ def test_a_pinned_program_is_opened_by_its_path(pins: Path) -> None:
     with KernelProgram.open_pinned(str(pins / "it")) as found:
         assert found.run(PACKET).retval == 2
     (pins / "it").unlink()
+
+
+def test_a_verdict_says_yes_with_what_it_took() -> None:
+    verdict = Kernel().verdict(with_callback(), log_level=4)
+    assert verdict.accepted
+    assert verdict.message == ""
+    assert verdict.processed > 10
+    assert verdict.states >= verdict.peak_states >= 0
+    assert verdict.stack[0] >= 8
+    assert Kernel().verdict(program(move(0, 2), EXIT)).processed == 2
+
+
+def test_a_verdict_says_no_and_why() -> None:
+    verdict = Kernel().verdict(program(EXIT))
+    assert not verdict.accepted
+    assert verdict.message == "R0 !read_ok"
+    assert verdict.processed == 1
+    assert "0: (95) exit" in verdict.log
+
+
+def test_without_an_answer_there_is_no_verdict() -> None:
+    with pytest.raises(KernelError, match="creating map 'odd'"):
+        Kernel().verdict(looking_up(MapSpec("odd", MapType.ARRAY, 3, 4, 1)))

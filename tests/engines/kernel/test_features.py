@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from skep.cli.features import command
+from skep.engines.kernel import features
 from skep.engines.kernel.features import has_helper, helper_names, why_no_map_type, why_no_program_type
 from skep.engines.kernel.kconfig import kernel_config, kernel_version, parse_config
 from skep.errors import KernelError
@@ -48,7 +49,9 @@ def test_types_agree_with_what_bpftool_finds() -> None:
 
 
 @pytest.mark.usefixtures("nothing_left")
-def test_the_command_prints_a_line_for_people_and_an_object_for_programs() -> None:
+def test_the_command_prints_a_line_for_people_and_an_object_for_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = list(features.detect())
+    monkeypatch.setattr(features, "detect", lambda: found)
     lines = CliRunner().invoke(command, ["--json"]).output.splitlines()
     rows = {(row["kind"], row["name"]): row for row in map(json.loads, lines)}
     assert "redirect_map" in rows["program type", "xdp"]["helpers"]

@@ -12,6 +12,7 @@ from skep.engines.kernel.maps import KernelMap
 from skep.engines.kernel.programs import KernelProgram, RunResult
 from skep.engines.kernel.rights import missing_right
 from skep.engines.kernel.types import KernelBtf
+from skep.engines.kernel.verdict import Verdict
 
 __all__ = [
     "BoundProgram",
@@ -26,6 +27,7 @@ __all__ = [
     "MapInformation",
     "ProgramInformation",
     "RunResult",
+    "Verdict",
     "loaded_ids",
     "missing_right",
 ]

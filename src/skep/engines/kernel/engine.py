@@ -9,6 +9,7 @@ directory for pins.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import sys
 from collections.abc import Mapping
@@ -21,7 +22,8 @@ from skep.engines.kernel.loading import Loading
 from skep.engines.kernel.maps import KernelMap
 from skep.engines.kernel.programs import KernelProgram, RunResult
 from skep.engines.kernel.running import RUNNING_KERNEL
-from skep.errors import UnsupportedError
+from skep.engines.kernel.verdict import Verdict, read_verdict
+from skep.errors import KernelError, UnsupportedError
 from skep.objects.fitting import KernelFacts
 from skep.objects.kinds import MapType, ProgramType
 from skep.objects.spec import MapSpec, ProgramSpec, Spec
@@ -236,6 +238,25 @@ class Kernel:
                 for name, program in loading.loaded.items()
             }
             return LoadedObject(spec, programs, loading.maps, stack.pop_all())
+
+    def verdict(
+        self,
+        spec: ProgramSpec,
+        *,
+        type: ProgramType | None = None,
+        maps: Mapping[str, KernelMap] | None = None,
+        log_level: int = 2,
+    ) -> Verdict:
+        """What the verifier says of a program, which is dropped at once. Raises KernelError where it was not asked:
+        without rights, or for a map that cannot be made.
+        """
+        try:
+            with self.load(spec, type=type, maps=maps, log_level=log_level) as loaded:
+                return read_verdict(loaded.log)
+        except KernelError as error:
+            if not error.log:
+                raise
+            return read_verdict(error.log, error.errno or errno.EACCES)
 
     def create_map(self, spec: MapSpec) -> KernelMap:
         """Make one map, with its initial contents, without a program."""
