@@ -15,7 +15,7 @@ from skep.errors import RequestError
 @click.option(
     "--engine",
     "names",
-    type=click.Choice(["interpreter", "jit"]),
+    type=click.Choice(["interpreter", "jit", "kernel"]),
     multiple=True,
     default=["interpreter", "jit"],
     show_default=True,
