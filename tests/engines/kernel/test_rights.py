@@ -82,6 +82,12 @@ def test_the_three_capabilities_are_enough_to_load_and_run() -> None:
     assert ask(request, CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON) == "done"
 
 
+@pytest.mark.usefixtures("bpf")
+def test_a_process_without_standard_streams_gets_other_descriptors() -> None:
+    request = "(__import__('os').close(0), print(KernelProgram.load(ProgramType.XDP, code).fileno() > 2))"
+    assert ask(request, CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON) == "True\ndone"
+
+
 @pytest.fixture
 def fresh_call() -> None:
     syscall.bpf_function.cache_clear()

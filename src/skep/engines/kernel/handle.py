@@ -12,6 +12,18 @@ from skep.engines.kernel.rights import Kind, Reach
 from skep.engines.kernel.syscall import request
 from skep.errors import RequestError
 
+#: Descriptors up to this one are the process's standard streams, and 0 means "none" in many fields of bpf(2).
+_STANDARD = 2
+
+
+def _moved_up(fd: int) -> int:
+    """Another descriptor for what ``fd`` refers to, beyond the standard streams."""
+    import fcntl
+
+    higher = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _STANDARD + 1)
+    os.close(fd)
+    return higher
+
 
 class Handle:
     """An open program, map, BTF or link. The kernel drops the object when nothing refers to it any more.
@@ -23,7 +35,7 @@ class Handle:
     noun = "object"
 
     def __init__(self, fd: int) -> None:
-        self._fd = fd
+        self._fd = fd if fd > _STANDARD else _moved_up(fd)
 
     def fileno(self) -> int:
         """The file descriptor; raises RequestError once it is closed."""
