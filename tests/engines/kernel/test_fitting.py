@@ -76,6 +76,13 @@ def test_the_configuration_of_the_running_kernel_is_told(spec: Spec) -> None:
     assert found[11] == 0
 
 
+def test_functions_of_the_kernel_are_called_where_they_are_there(spec: Spec) -> None:
+    functions = open_object(OBJECT.with_name("kernel_functions.bpf.o"))
+    with Kernel().load(functions["call_what_is_there"]) as loaded:
+        assert loaded.run(bytes(64)).retval == 3
+        assert loaded.program.information().btf_id
+
+
 def test_what_is_reached_and_not_there_is_named(spec: Spec) -> None:
     path = OBJECT.with_name("not_there.bpf.o")
     with pytest.raises(KernelError) as caught:
