@@ -53,6 +53,8 @@ def _insert_tag(skb: Ptr[SkbContext]) -> bool:
     memory_move(data, skb.data, _ADDRESSES)
     skb.data = data
     skb.mac_header = offset(skb.mac_header, -u64(_TAG))
+    # The network header stays 14 bytes behind the link layer's: at the tag.
+    skb.network_header = offset(skb.network_header, -u64(_TAG))
     store_unaligned(cast(Ptr[u16], offset(data, _ADDRESSES)), u16(skb.vlan_proto))
     store_unaligned(cast(Ptr[u16], offset(data, _ADDRESSES + 2)), big_endian(u16(skb.vlan_tci)))
     skb.protocol = skb.vlan_proto
