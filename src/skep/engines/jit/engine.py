@@ -6,7 +6,8 @@ import ctypes
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -16,13 +17,27 @@ from skep.codecache import CodeCache
 from skep.engines import Binding
 from skep.engines.jit import native
 from skep.engines.jit.module import ModuleTranslation, Translated
-from skep.errors import LoadError
+from skep.errors import LoadError, SkepError
 from skep.isa import encode
 from skep.objects.spec import MapReference, MapSpec, ProgramSpec
 
 _ENTRY = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_void_p)
 #: Changes whenever the form of cache entries does.
 _FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Module:
+    """LLVM IR of one or more programs with the helpers they need, and what to do with it.
+
+    ``symbols`` name maps and their values. ``variables`` have addresses in this process, so that code which refers to
+    any cannot be kept for another.
+    """
+
+    text: str
+    level: int
+    symbols: tuple[str, ...]
+    variables: Mapping[str, int]
 
 
 class JitLoaded:
@@ -60,8 +75,8 @@ class JitLoaded:
 class Jit:
     """The engine that compiles with LLVM.
 
-    ``cache`` keeps machine code between processes; None for none. ``level`` 0 to 3 forces a pipeline instead of the
-    one that the size of the program deserves.
+    ``cache`` keeps machine code between processes; None for none. ``level`` -1 to 3 forces a pipeline
+    (`native.optimised`) instead of the one that the size of the program deserves.
     """
 
     name = "jit"
@@ -77,71 +92,58 @@ class Jit:
     def load_many(self, specs: Sequence[ProgramSpec], bindings: Sequence[Binding]) -> list[JitLoaded]:
         """Make programs ready to run in one module: much faster than one by one where they are small.
 
-        Programs that share a map must have bindings with the same one.
+        Maps of the same name must be the same map in all bindings.
         """
         key = self._key(specs, bindings)
         entry = self._cache.get(key) if self._cache is not None else None
+        variables: Mapping[str, int] = {}
         if entry is not None:
             symbols, objects = _unpacked(entry)
         else:
-            text, level, symbols, portable = self._module(specs, bindings)
-            objects = native.machine_code(text, level)
-            if self._cache is not None and portable:
+            module = self._module(specs, bindings)
+            symbols, variables = module.symbols, module.variables
+            objects = native.machine_code(module.text, module.level)
+            if self._cache is not None and not variables:
                 self._cache.put(key, _packed(symbols, objects))
         names = _names(len(specs))
-        linked = native.Linked(objects, names, self._imports(symbols, bindings), users=len(specs))
+        imports = {**variables, **_addresses(symbols, bindings)}
+        linked = native.Linked(objects, names, imports, users=len(specs))
         return [JitLoaded(spec, linked, name) for spec, name in zip(specs, names, strict=True)]
 
     def ir(self, spec: ProgramSpec, binding: Binding, *, optimised: bool = False) -> str:
         """The LLVM IR of a program, as it was translated or after the passes."""
-        text, level, _, _ = self._module([spec], [binding])
-        return str(native.optimised(text, level)) if optimised else text
+        module = self._module([spec], [binding])
+        return str(native.optimised(module.text, module.level)) if optimised else module.text
 
     def assembly(self, spec: ProgramSpec, binding: Binding) -> str:
         """The native assembly of a program."""
-        text, level, _, _ = self._module([spec], [binding])
-        return native.assembly(text, level)
+        module = self._module([spec], [binding])
+        return native.assembly(module.text, module.level)
 
-    def _module(
-        self, specs: Sequence[ProgramSpec], bindings: Sequence[Binding]
-    ) -> tuple[str, int, tuple[str, ...], bool]:
-        """Text, level, symbols to resolve, and whether the code depends on nothing in this process."""
+    def _module(self, specs: Sequence[ProgramSpec], bindings: Sequence[Binding]) -> _Module:
         parts: list[Translated] = []
         for spec, binding, name in zip(specs, bindings, _names(len(specs)), strict=True):
             try:
                 parts.append(ModuleTranslation(spec, binding.type, name).translate())
-            except LoadError as error:
+            except SkepError as error:
                 error.file = error.file or spec.file
                 raise
-        texts = dict.fromkeys(line for part in parts for line in part.globals)
         helpers = {function.symbol: function for part in parts for function in part.helpers}
-        symbols = dict.fromkeys(symbol for part in parts for symbol in part.symbols)
-        portable = True
         library = ""
+        variables: dict[str, int] = {}
         if helpers:
             from skep.lang import HOST, emit
 
             emitted = emit(helpers.values(), HOST)
             library = emitted.text
-            portable = not emitted.variables
-            self._variables = {symbol: variable.address for symbol, variable in emitted.variables.items()}
-        text = "\n".join([*texts, library, *(part.text for part in parts)])
-        level = native.level_for(max(part.size for part in parts)) if self._level is None else self._level
-        return text, level, tuple(symbols), portable
-
-    def _imports(self, symbols: Sequence[str], bindings: Sequence[Binding]) -> dict[str, int]:
-        maps = {name: one for binding in bindings for name, one in binding.maps.items()}
-        found: dict[str, int] = dict(getattr(self, "_variables", {}))
-        for symbol in symbols:
-            kind, _, name = symbol.partition(".")
-            if name not in maps:
-                raise LoadError(f"the program refers to map {name!r}, which the machine does not have")
-            one = maps[name]
-            address = one.address if kind == "map" else one.values_address
-            if address is None:
-                raise LoadError(f"the program refers to the values of map {name!r}, which cannot be addressed")
-            found[symbol] = address
-        return found
+            variables = {symbol: variable.address for symbol, variable in emitted.variables.items()}
+        texts = dict.fromkeys(line for part in parts for line in part.globals)
+        return _Module(
+            text="\n".join([*texts, library, *(part.text for part in parts)]),
+            level=native.level_for(max(part.size for part in parts)) if self._level is None else self._level,
+            symbols=tuple(dict.fromkeys(symbol for part in parts for symbol in part.symbols)),
+            variables=variables,
+        )
 
     def _key(self, specs: Sequence[ProgramSpec], bindings: Sequence[Binding]) -> str:
         """Everything that the machine code depends on, known before anything is translated."""
@@ -158,6 +160,21 @@ class Jit:
             digest.update(repr((len(code), binding.type, spec.attach_type, references, maps)).encode())
             digest.update(code)
         return digest.hexdigest()
+
+
+def _addresses(symbols: Sequence[str], bindings: Sequence[Binding]) -> dict[str, int]:
+    """The addresses of ``map.<name>`` and ``values.<name>``."""
+    maps = {name: one for binding in bindings for name, one in binding.maps.items()}
+    found: dict[str, int] = {}
+    for symbol in symbols:
+        kind, _, name = symbol.partition(".")
+        if name not in maps:
+            raise LoadError(f"the program refers to map {name!r}, which the machine does not have")
+        address = maps[name].address if kind == "map" else maps[name].values_address
+        if address is None:
+            raise LoadError(f"the program refers to the values of map {name!r}, which have no address of their own")
+        found[symbol] = address
+    return found
 
 
 def _shape(name: str, one: MapSpec) -> tuple[object, ...]:

@@ -104,6 +104,11 @@ class Summary:
     callers: set[int] = field(default_factory=set)
 
 
+def _settled(kind: Kind) -> Kind:
+    """``kind`` as it holds beyond the block: numbers are known inside one only."""
+    return int(kind) if isinstance(kind, Known) else kind
+
+
 def bits_of(number: int) -> int:
     """Significant bits of an immediate as a 64-bit number; a negative one has 64."""
     return number.bit_length() if number >= 0 else 64
@@ -170,11 +175,11 @@ class Inference:
                 if is_frame(kind):
                     summary.exposed = summary.flat = True
                     kind = MEMORY
-                returns = join(returns, kind)
+                returns = join(returns, _settled(kind))
                 continue
             if isinstance(terminator, Branch):
                 self._compare(state, self.instructions[terminator.slot], summary)
-            state.registers = [int(kind) if kind.__class__ is Known else kind for kind in state.registers]
+            state.registers = [_settled(kind) for kind in state.registers]
             for successor in block.successors:
                 known = entries.get(successor)
                 live = function.blocks[successor].live
@@ -314,8 +319,9 @@ class Inference:
         limit = 64 if wide else 32
         if operation == 0xD0:
             return instruction.imm
-        a = min(old, limit) if isinstance(old, int) else limit
-        b = min(right, limit) if isinstance(right, int) else limit
+        # Plain numbers of bits from here on: the result of an operation is no known number.
+        a = int(min(old, limit)) if isinstance(old, int) else limit
+        b = int(min(right, limit)) if isinstance(right, int) else limit
         return min(_bits(operation, a, b, limit, instruction), limit)
 
     def _moved(self, pointer: Pointer, distance: int | None, bits: int) -> Kind:
@@ -380,7 +386,7 @@ class Inference:
             _forget(state.slots, at, size)
             if size == 8 and value is not None:
                 if value != 64:
-                    state.slots[at] = int(value) if value.__class__ is Known else value
+                    state.slots[at] = _settled(value)
                     if is_frame(value):
                         self._current.spills_frames = True
             else:
@@ -450,7 +456,7 @@ class Inference:
         for number, argument in arguments.items():
             if not live >> number & 1:
                 continue
-            kind = argument
+            kind = _settled(argument)
             if is_frame(kind):
                 self._current.exposed = self._current.flat = True
                 kind = MEMORY

@@ -60,7 +60,7 @@ def optimised(text: str, level: int) -> Any:
     """The module of IR ``text`` after the passes of a level. Raises LoadError where LLVM refuses the text.
 
     3 and 2 are LLVM's own pipelines. 1 simplifies function by function, after inlining what has to be. 0 makes
-    registers of memory and clears up.
+    registers of memory and clears up; -1 does no more, and its machine code is made in haste: for what runs once.
     """
     llvm = binding()
     machine = _machine_for(level)
@@ -79,7 +79,7 @@ def optimised(text: str, level: int) -> Any:
     passes = llvm.create_new_module_pass_manager()
     passes.add_always_inliner_pass()
     passes.add_global_dead_code_eliminate_pass()
-    if level == 0:
+    if level <= 0:
         passes.add_sroa_pass()
         passes.add_simplify_cfg_pass()
     passes.run(module, builder)
@@ -102,8 +102,8 @@ def assembly(text: str, level: int) -> str:
 
 
 def _machine_for(level: int) -> Any:
-    # Levels of code generation from 1 on make code of the same speed; 0 is not worth its time.
-    return target_machine(max(level, 1))
+    # Levels of code generation from 1 on make code of the same speed; 0 costs the running code more than it saves.
+    return target_machine(max(level, 1) if level >= 0 else 0)
 
 
 @cache

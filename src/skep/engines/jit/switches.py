@@ -104,8 +104,29 @@ def _follow(
         if len(child.predecessors) == 1 and _is_node(child, first, instructions):
             nodes |= _follow(function, instructions, child, first, part, (*between, *child.body), leaves)
         else:
-            leaves.append(_Leaf(part, between, target))
+            end = _end(function, child)
+            leaves.append(_Leaf(part, _needed(between, end.live, instructions), end.name))
     return nodes
+
+
+def _end(function: Function, block: Block) -> Block:
+    """Where ``block`` leads if it does nothing but jump."""
+    seen = {block.name}
+    while not block.body and isinstance(block.terminator, Jump) and block.terminator.target not in seen:
+        block = function.blocks[block.terminator.target]
+        seen.add(block.name)
+    return block
+
+
+def _needed(between: tuple[int, ...], live: int, instructions: Instructions) -> tuple[int, ...]:
+    """Of the instructions on a path, those whose results matter where it leads."""
+    kept: list[int] = []
+    for slot in reversed(between):
+        reads, writes = registers_of(instructions[slot])
+        if writes & live:
+            live = live & ~writes | reads
+            kept.append(slot)
+    return tuple(reversed(kept))
 
 
 def _is_node(block: Block, first: Instruction, instructions: Instructions) -> bool:
