@@ -37,3 +37,47 @@ def test_pointers_go_where_they_go_on_the_interpreter(many: list[RandomProgram])
             reference.close()
             batch.memory.write(0, program.memory)
             assert (batch.run(index), batch.memory.read()) == expected
+
+
+_CONSTANTS = st.one_of(st.integers(-4, 40), st.sampled_from((127, 128, 255, 256, 0x7FFF_FFFF, -0x8000_0000, -1)))
+_COMPARISONS = st.sampled_from(("==", "!=", "<", "<=", ">", ">=", "s<", "s<=", "s>", "s>="))
+_SOURCES = ("r2 = *(u64 *)(r1 + 0)", "r2 = *(u8 *)(r1 + 0)", "w2 = *(u32 *)(r1 + 0)", "r2 &= 15", "r2 += -3")
+
+
+@st.composite
+def trees(draw: st.DrawFn) -> str:
+    """A tree of comparisons of r2 with constants, with moves between them and leaves that meet again."""
+    narrow = draw(st.booleans())
+    lines = ["r0 = 7", "r3 = 9", "r2 = *(u64 *)(r1 + 0)"]
+    lines += draw(st.lists(st.sampled_from(_SOURCES), max_size=2))
+    count = 0
+
+    def node(depth: int) -> None:
+        nonlocal count
+        count += 1
+        number = count
+        if depth == 0 or draw(st.integers(0, 5)) == 0:
+            lines.append(draw(st.sampled_from((f"r0 = {number}\ngoto end", f"r3 += {number}\ngoto end", "goto end"))))
+            return
+        lines.extend(draw(st.lists(st.sampled_from((f"r0 = {number}", f"r3 ^= {number}", "r0 += r3")), max_size=2)))
+        register = "w2" if narrow else "r2"
+        lines.append(f"if {register} {draw(_COMPARISONS)} {draw(_CONSTANTS)} goto node{number}")
+        node(depth - 1)
+        lines.append(f"node{number}:")
+        node(depth - 1)
+
+    node(draw(st.integers(2, 5)))
+    return "\n".join([*lines, "end:", "r0 <<= 8", "r0 += r3", "exit"])
+
+
+@settings(relaxed, max_examples=25)
+@given(many=st.lists(trees(), min_size=1, max_size=8))
+def test_trees_of_comparisons_choose_as_they_did(many: list[str]) -> None:
+    values = [*range(-6, 42), *(base + near for base in (127, 255, 1 << 31, 1 << 32, 1 << 63) for near in (-1, 0, 1))]
+    with compiled(many, bytes(64), level=1) as batch:
+        for index, text in enumerate(many):
+            instructions = batch.programs[index].spec.instructions
+            for value in values:
+                memory = (value % (1 << 64)).to_bytes(8, "little") + bytes(56)
+                batch.memory.write(0, memory)
+                assert (batch.run(index), memory) == evaluate(RandomProgram(instructions, memory)), (text, value)
