@@ -191,11 +191,11 @@ def measure(bench: Bench, name: str) -> Row:
     data = INPUTS.get(name, noise)(SIZE)
     with Machine(cpus=1) as machine:
         binding = Binding(machine.space, ProgramType.RAW, {one: machine._map(spec.maps[one]) for one in spec.maps})
-        started = time.perf_counter()
+        started = time.thread_time()
         bench.jit.ir(spec, binding)
-        translated = time.perf_counter()
+        translated = time.thread_time()
         loaded = bench.jit.load(spec, binding)
-        done = time.perf_counter()
+        done = time.thread_time()
         functions = {
             "jit": loaded.address,
             "o2": bench.native(name, "-O2"),
@@ -314,7 +314,7 @@ def show(rows: Sequence[Row]) -> None:
 
 
 def compile_times(bench: Bench) -> dict[str, float]:
-    """Milliseconds to load programs of some sizes, nothing cached, and one from the cache."""
+    """Milliseconds of CPU time to load programs of some sizes, nothing cached, and one from the cache."""
     from skep.codecache import CodeCache
 
     found: dict[str, float] = {}
@@ -322,11 +322,11 @@ def compile_times(bench: Bench) -> dict[str, float]:
         binding = Binding(space)
 
         def load(engine: Jit, spec: ProgramSpec) -> float:
-            started = time.perf_counter()
+            started = time.thread_time()
             engine.load(spec, binding).close()
-            return 1e3 * (time.perf_counter() - started)
+            return 1e3 * (time.thread_time() - started)
 
-        for blocks, repeat in ((1, 9), (40, 5), (400, 1), (2500, 1)):
+        for blocks, repeat in ((1, 15), (43, 7), (433, 3), (2780, 1)):
             spec = synthetic(blocks)
             times = [load(Jit(cache=None), spec) for _ in range(repeat)]
             found[f"{len(spec.instructions)} slots"] = statistics.median(times)
