@@ -58,7 +58,7 @@ def run_native(
     if not packets:
         return Runs(0, {}, 0, 0)
     table = _Packets(packets)
-    workers = [_Worker(program, table, cpu, cpus, repeat, keep) for cpu in range(cpus)]
+    workers = [_Worker(program, table, cpu, repeat, step=cpus, keep=keep) for cpu in range(cpus)]
     started = time.perf_counter_ns()
     threads = [threading.Thread(target=worker.run, daemon=True) for worker in workers]
     try:
@@ -89,6 +89,25 @@ def run_native(
         wall,
         table.survivors(program.kind.type, workers) if keep else (),
     )
+
+
+def run_repeatedly(program: Program, packet: bytes, repeat: int, cpu: int) -> tuple[int, float]:
+    """Run one packet ``repeat`` times on CPU ``cpu``: the last r0 (64 bits), and the mean nanoseconds of a run.
+
+    Each run starts with the packet as it was given; the CPU's frame is left as the last run left it.
+    """
+    worker = _Worker(program, _Packets([Packet(packet)]), cpu, repeat, timed=False)
+    thread = threading.Thread(target=worker.run, daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(_WATCH_SECONDS)
+    finally:
+        worker.batch.stop = 1
+        thread.join()
+    if worker.error is not None:
+        raise worker.error
+    return worker.batch.r0, worker.spent / repeat
 
 
 class _Packets:
@@ -129,9 +148,22 @@ class _Packets:
 
 
 class _Worker:
-    """The native loop of one CPU."""
+    """The native loop of one CPU: of every ``step`` blocks of packets the one that has its number.
 
-    def __init__(self, program: Program, table: _Packets, cpu: int, cpus: int, repeat: int, keep: bool) -> None:
+    ``timed`` says whether programs see the packets' times as the clock; ``keep`` whether to take what they leave.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        table: _Packets,
+        cpu: int,
+        repeat: int,
+        *,
+        step: int = 1,
+        keep: bool = False,
+        timed: bool = True,
+    ) -> None:
         kind = program.kind
         frame = program.machine.frame(kind, cpu)
         longest = max(len(packet.data) for packet in table.packets)
@@ -148,9 +180,9 @@ class _Worker:
         self.error: BaseException | None = None
         self._table = table
         self._cpu = cpu
-        self._pinned = cpus <= (os.cpu_count() or 1)
+        self._pinned = step <= (os.cpu_count() or 1)
         lay_out, left = LOOPS[kind.type]
-        loop = packet_loop.run_batch.specialise(lay_out=lay_out, left=left)
+        loop = packet_loop.run_batch.specialise(lay_out=lay_out, left=left, timed=int(timed))
         # Compiled here, so that the threads do nothing but run.
         self._loop: Callable[..., bool] = loop.ctype(loop.address)
         self._entry = program.loaded.address
@@ -164,8 +196,8 @@ class _Worker:
         for name, value in fields.items():
             setattr(batch, name, cast(Ptr[u8], value))
         batch.count = table.count
-        batch.block = batch.next_block = cpu
-        batch.step = cpus
+        batch.block = batch.next_block = cpu % step
+        batch.step = step
         batch.rounds = repeat
         times = [packet.time for packet in table.packets]
         batch.round_ns = max(times) - min(times)

@@ -73,9 +73,9 @@ class Batch:
     """The work of one CPU.
 
     ``records`` has ``count`` packets; the CPU takes blocks ``block``, ``block + step`` … of them, ``rounds`` times.
-    ``done`` counts runs, ``stop`` ends the loop early. Where ``output`` is not null the packets that the program
-    leaves are copied there up to ``output_end``; the loop comes back when less than ``longest_output`` is left.
-    ``uncounted`` are return values that found no slot in ``counts``.
+    ``done`` counts runs, ``r0`` is what the last one returned, ``stop`` ends the loop early. Where ``output`` is not
+    null the packets that the program leaves are copied there up to ``output_end``; the loop comes back when less
+    than ``longest_output`` is left. ``uncounted`` are return values that found no slot in ``counts``.
     """
 
     cpu: Ptr[Cpu]
@@ -94,6 +94,7 @@ class Batch:
     longest_output: u64
     next_block: u64
     done: u64
+    r0: u64
     stop: u32
     uncounted: u32
     counts: Array[Count] = length(COUNTED)
@@ -265,8 +266,12 @@ def run_batch(
     entry: Fn[[Ptr[u8], u64, Ptr[Cpu]], u64],
     lay_out: Fn[[Ptr[Batch], Ptr[Record], Ptr[Argument]], None],
     left: Fn[[Ptr[Batch], Ptr[Record]], Ptr[u8]],
+    timed: bool,
 ) -> bool:
-    """Run from where ``batch`` stands; False if it has to be called again because the output has to be emptied."""
+    """Run from where ``batch`` stands; False if it has to be called again because the output has to be emptied.
+
+    ``timed`` (a constant) says whether the programs' clock shows when each packet came.
+    """
     argument = Argument()
     cpu = batch.cpu
     blocks = (batch.count + BLOCK - 1) // BLOCK
@@ -280,10 +285,13 @@ def run_batch(
             for index in range(first, last):
                 record = offset(batch.records, index)
                 lay_out(batch, record, address_of(argument))
-                cpu.clock_mode = _VIRTUAL
-                cpu.virtual_ns = record.time + batch.round * batch.round_ns
+                if timed:
+                    cpu.clock_mode = _VIRTUAL
+                    cpu.virtual_ns = record.time + batch.round * batch.round_ns
                 cpu.tail_calls = 0
-                retval = u32(entry(argument.r1, argument.r2, cpu))
+                r0 = entry(argument.r1, argument.r2, cpu)
+                retval = u32(r0)
+                batch.r0 = r0
                 record.retval = retval
                 slot = address_of(batch.counts[u64(retval) % COUNTED])
                 if likely(slot.times != 0 and slot.retval == retval):

@@ -1,0 +1,80 @@
+"""Runs of one input, once and many times."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import skep
+from skep.errors import LoadError, RequestError
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+RUNS = Path(__file__).parents[1] / "data" / "runs"
+PACKET = bytes(range(64))
+
+
+@pytest.mark.parametrize("engine", ["interpreter", "jit"])
+def test_every_repetition_starts_with_the_packet_as_given(engine: str) -> None:
+    with skep.Machine(engine=engine) as machine:
+        program = machine.load(skep.open(RUNS / "grow.bpf.o")["grow"], verify=False)
+        once, often = program.run(PACKET), program.run(PACKET, repeat=1000)
+    assert (once.retval, once.packet, once.context) == (often.retval, often.packet, often.context)
+    assert once.packet[4:] == b"\xab" * 4 + PACKET[:-2]
+
+
+@pytest.mark.parametrize("engine", ["interpreter", "jit"])
+def test_maps_see_every_repetition(engine: str) -> None:
+    with skep.Machine(engine=engine) as machine:
+        program = machine.load(skep.open(EXAMPLES / "shorten.bpf.o")["shorten"], verify=False)
+        assert program.run(bytes(101), repeat=1000).name == "XDP_DROP"
+        data: Any = machine.maps[".bss"][0]
+        assert data["dropped"] == 1000
+
+
+def test_the_clock_of_repeated_runs_is_the_real_one() -> None:
+    with skep.Machine() as machine:
+        program = machine.load(skep.open(EXAMPLES / "rate_limiter.bpf.o")["limit"], verify=False)
+        packet = skep.read_capture(EXAMPLES / "traffic.pcap").packets[0].data
+        program.run(packet, repeat=100)
+        bucket: Any = next(iter(dict(machine.maps["buckets"].decoded()).values()))
+    assert bucket["passed"] + bucket["dropped"] == 100
+    assert bucket["dropped"] >= 50
+
+
+def test_what_is_not_trusted_does_not_reach_the_jit() -> None:
+    with skep.Machine() as machine, pytest.raises(LoadError, match="has not been verified"):
+        machine.load(skep.open(EXAMPLES / "shorten.bpf.o")["shorten"])
+
+
+def test_requests_that_make_no_sense_are_refused() -> None:
+    with skep.Machine(engine="interpreter") as machine:
+        program = machine.load(skep.open(EXAMPLES / "shorten.bpf.o")["shorten"])
+        with pytest.raises(RequestError, match="repeat is at least 1"):
+            program.run(PACKET, repeat=0)
+        with pytest.raises(RequestError, match="no CPU 1"):
+            program.run(PACKET, cpu=1)
+        with pytest.raises(RequestError, match="no map 'nothing'"):
+            machine.set_program("nothing", 0, program)
+    with pytest.raises(RequestError, match="there is no engine 'magic'"):
+        skep.Machine(engine="magic")
+
+
+def test_programs_of_different_objects_do_not_mix_their_maps() -> None:
+    with skep.Machine(engine="interpreter") as machine:
+        machine.load(skep.open(EXAMPLES / "shorten.bpf.o")["shorten"])
+        with pytest.raises(LoadError, match="defined differently"):
+            machine.load(skep.open(EXAMPLES / "rate_limiter.bpf.o")["limit"])
+
+
+def test_a_program_array_is_filled_by_hand(tmp_path: Path) -> None:
+    spec = skep.open(EXAMPLES / "tail_call_parser.bpf.o")
+    for engine in ("interpreter", "jit"):
+        with skep.Machine(engine=engine) as machine:
+            parse = machine.load(spec["parse"], verify=False)
+            machine.set_program("stages", 1, machine.load(spec["parse_udp"], verify=False))
+            packet = skep.read_capture(EXAMPLES / "traffic.pcap").packets[0].data
+            parse.run(packet)
+            flows: Any = {str(key): value for key, value in machine.maps["flows"].decoded()}
+        assert list(flows.values()) == [1]
