@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,13 @@ def test_programs_of_different_objects_do_not_mix_their_maps() -> None:
         machine.load(skep.open(EXAMPLES / "shorten.bpf.o")["shorten"])
         with pytest.raises(LoadError, match="defined differently"):
             machine.load(skep.open(EXAMPLES / "rate_limiter.bpf.o")["limit"])
+
+
+def test_an_object_of_the_other_byte_order_is_refused() -> None:
+    other = "big" if sys.byteorder == "little" else "little"
+    spec = replace(skep.open(EXAMPLES / "shorten.bpf.o")["shorten"], byte_order=other)
+    with skep.Machine(engine="interpreter") as machine, pytest.raises(LoadError, match=f"built for {other}-endian"):
+        machine.load(spec)
 
 
 def test_a_program_array_is_filled_by_hand(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ one object do in the kernel.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType, TracebackType
@@ -41,17 +42,24 @@ class Machine:
     """CPUs with maps and programs. Close it, or use it in a ``with``: its memory goes back then.
 
     ``engine`` is what programs run on unless ``load`` says otherwise. ``seed`` starts the random numbers; None makes
-    each machine different.
+    each machine different. ``engines`` are engines by name with options of their own, to use instead of the usual.
     """
 
-    def __init__(self, cpus: int = 1, *, engine: str = "jit", seed: int | None = None) -> None:
+    def __init__(
+        self,
+        cpus: int = 1,
+        *,
+        engine: str = "jit",
+        seed: int | None = None,
+        engines: Mapping[str, Engine] | None = None,
+    ) -> None:
         self._check_engine(engine)
         self.engine = engine
         self.space = AddressSpace()
         self.cpus = CpuBlock(cpus, self.space, seed=seed)
         self._printed = PrintkQueue()
         self._printed.attach(self.cpus)
-        self._engines: dict[str, Engine] = {}
+        self._engines: dict[str, Engine] = dict(engines or {})
         self._maps: dict[str, Map] = {}
         #: Engine, identity of the spec and program type to the spec (kept alive, so that its identity stays its own).
         self._loaded: dict[tuple[str, int, ProgramType], tuple[ProgramSpec, Loaded]] = {}
@@ -89,6 +97,12 @@ class Machine:
         """
         name = engine or self.engine
         self._check_engine(name)
+        if spec.byte_order != sys.byteorder:
+            raise LoadError(
+                f"program {spec.name!r} was built for {spec.byte_order}-endian machines, and this one is "
+                f"{sys.byteorder}-endian: build it with clang -target bpf (skep disasm can show it all the same)",
+                file=spec.file,
+            )
         if verify and name == "jit":
             raise LoadError(
                 f"program {spec.name!r} has not been verified, and the JIT runs only what is trusted: trust it with "

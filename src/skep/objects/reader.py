@@ -84,7 +84,7 @@ def _read(elf: ElfFile, file: str) -> Spec:
     for function in _programs(codes):
         name = unique_name(function.name, taken)
         program = _program(name, function, linker, maps, license, version, file, btf)
-        programs[name] = replace(program, siblings=siblings)
+        programs[name] = replace(program, siblings=siblings, byte_order=elf.byte_order)
     return Spec(
         file=file,
         programs=siblings,

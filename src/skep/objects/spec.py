@@ -6,6 +6,7 @@ Names are resolved (a map reference names its map); addresses are not (an engine
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -118,7 +119,8 @@ class ProgramSpec:
     keyed by slot; ``lines`` has an entry only where a new source line starts. ``maps`` holds every map that the
     program names, by name, and those that they hold from the start. ``type`` is None where the section name says
     nothing that is known. ``autoload`` is False where it starts with ``?``: to be loaded only if asked for by name.
-    ``siblings`` are all programs of the object, this one included: the members of program arrays are among them.
+    ``byte_order`` is that of the machine it was built for, "little" or "big". ``siblings`` are all programs of the
+    object, this one included: the members of program arrays are among them.
     """
 
     name: str
@@ -139,6 +141,7 @@ class ProgramSpec:
     file: str | None = None
     btf: Btf | None = field(default=None, repr=False, compare=False)
     autoload: bool = True
+    byte_order: str = sys.byteorder
     siblings: Mapping[str, ProgramSpec] = field(
         default_factory=lambda: MappingProxyType({}), repr=False, compare=False
     )
