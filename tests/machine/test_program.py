@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import skep
-from skep.errors import LoadError, RequestError
+from skep.errors import EncodingError, LoadError, RequestError
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RUNS = Path(__file__).parents[1] / "data" / "runs"
@@ -68,6 +68,16 @@ def test_programs_of_different_objects_do_not_mix_their_maps() -> None:
         machine.load(skep.open(EXAMPLES / "shorten.bpf.o")["shorten"])
         with pytest.raises(LoadError, match="defined differently"):
             machine.load(skep.open(EXAMPLES / "rate_limiter.bpf.o")["limit"])
+
+
+@pytest.mark.parametrize("engine", ["interpreter", "jit"])
+def test_a_reserved_field_is_refused_with_its_place(engine: str) -> None:
+    spec = skep.open(EXAMPLES / "shorten.bpf.o")["shorten"]
+    damaged = (replace(spec.instructions[0], imm=77), *spec.instructions[1:])
+    with skep.Machine(engine=engine) as machine, pytest.raises(EncodingError) as refused:
+        machine.load(replace(spec, instructions=damaged), verify=False)
+    assert "section xdp, instruction 0" in str(refused.value)
+    assert "reserves its immediate, which is 77" in str(refused.value)
 
 
 def test_an_object_of_the_other_byte_order_is_refused() -> None:

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 
 from skep import engines, programs
 from skep.engines import Binding, Engine, Loaded
-from skep.errors import LoadError, RequestError
+from skep.errors import EncodingError, LoadError, RequestError
+from skep.isa import check
 from skep.machine.capture import Capture, read_capture, write_capture
 from skep.machine.frames import Frame
 from skep.machine.program import Program
@@ -231,6 +232,7 @@ class Machine:
             key = (engine, id(one), kind.type)
             if key in self._loaded:
                 continue
+            _check_encoding(one)
             binding = self._binding(one, kind, engine)
             self._loaded[key] = one, self._engine(engine).load(replace(one, type=kind.type), binding)
             found.append(one)
@@ -297,3 +299,14 @@ class Machine:
             f"map {definition.name!r} lies in {there}, where a program in {wanted} cannot reach it; "
             f"load programs for the kernel on a machine of their own"
         )
+
+
+def _check_encoding(spec: ProgramSpec) -> None:
+    """Raise EncodingError for the first slot that is no instruction or sets a reserved field, with file and C line."""
+    try:
+        check(spec.instructions)
+    except EncodingError as error:
+        line = spec.line_of(error.instruction) if error.instruction is not None else None
+        error.file, error.section = spec.file, spec.section
+        error.source = f"{line.file}:{line.line}" if line else None
+        raise
