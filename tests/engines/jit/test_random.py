@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skep.engines import Binding
 from skep.engines.interpreter import Interpreter
+from skep.engines.jit import Jit
+from skep.errors import SkepError
+from skep.isa import Instructions
 from skep.memory import AddressSpace
+from skep.objects import ProgramType
 from tests.engines.evaluator import evaluate
 from tests.engines.jit.compiled import compiled, raw
 from tests.engines.jit.pointer_programs import MEMORY_SIZE, pointer_programs
-from tests.strategies import RandomProgram, programs
+from tests.engines.jit.sensible_soup import sensible_soups
+from tests.strategies import RandomProgram, programs, soups
 
 relaxed = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -81,3 +88,16 @@ def test_trees_of_comparisons_choose_as_they_did(many: list[str]) -> None:
                 memory = (value % (1 << 64)).to_bytes(8, "little") + bytes(56)
                 batch.memory.write(0, memory)
                 assert (batch.run(index), memory) == evaluate(RandomProgram(instructions, memory)), (text, value)
+
+
+@settings(relaxed, max_examples=300)
+@given(slots=st.one_of(soups, sensible_soups()), type=st.sampled_from((ProgramType.RAW, ProgramType.XDP)))
+def test_soup_is_compiled_or_refused_in_a_sentence(slots: Instructions, type: ProgramType) -> None:
+    # It is not run: the JIT trusts what it is given. But nothing may stop LLVM, which would end the process.
+    said = ""
+    with AddressSpace() as space:
+        try:
+            Jit(cache=None, level=0).load(replace(raw(slots), type=type), Binding(space, type)).close()
+        except SkepError as error:
+            said = str(error)
+    assert "defect" not in said

@@ -144,3 +144,29 @@ def test_every_level_gives_the_same(level: int) -> None:
     text = "r0 = 0\nagain:\nr0 += r2\nr2 += -1\nif r2 != 0 goto again\ncall triple\nexit\ntriple:\nr0 = 6\nexit"
     with compiled([text, "r0 = r2\nexit"], level=level) as batch:
         assert (batch.run(0), batch.run(1)) == (6, 64)
+
+
+def test_a_chain_of_a_thousand_comparisons_is_a_switch() -> None:
+    chain = "\n".join(f"if r2 == {number} goto hit" for number in range(3000, 4000))
+    text = f"r0 = 0\n{chain}\nexit\nhit:\nr0 = 1\nexit"
+    assert "switch" in ir(text)
+    with compiled([text]) as batch:
+        assert [batch.programs[0].run(0, value, 0) for value in (2999, 3000, 3999, 4000)] == [0, 1, 1, 0]
+
+
+def test_a_loop_of_comparisons_is_no_tree() -> None:
+    tests = "\n".join(f"if r2 == {number} goto out" for number in range(1, 4))
+    text = f"again:\n{tests}\nif r2 == 4 goto again\nout:\nr0 = r2\nexit"
+    with compiled([text]) as batch:
+        assert batch.programs[0].run(0, 3, 0) == 3
+
+
+def test_a_function_whose_address_is_only_taken_is_there() -> None:
+    with compiled(["r1 = subprog[unused] ll\nr0 = 3\nexit\nunused:\nr0 = *(u64 *)(r2 + 0)\nexit"]) as batch:
+        assert batch.run() == 3
+
+
+def test_addresses_outside_the_frame_may_be_computed() -> None:
+    text = "r1 = r10\nr1 += 47\nr2 = r10\nr2 += -4000\nr1 -= r2\nr0 = r1\nexit"
+    with compiled([text]) as batch:
+        assert batch.run() == 4047

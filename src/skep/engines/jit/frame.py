@@ -42,7 +42,8 @@ class Frame:
             if any(offset < end and offset + length > start for offset, length in self._unwritten):
                 lines.append(f"call void @llvm.memset.p0.i64(ptr align 16 {piece}, i8 0, i64 {size}, i1 false)")
             for offset in names:
-                if start <= offset < end:
+                # An address that only is computed with may lie outside, and belongs to a flat frame all the same.
+                if self.flat or start <= offset < end:
                     lines.append(f"%s{-offset} = getelementptr i8, ptr {piece}, i64 {offset - base}")
         return lines
 

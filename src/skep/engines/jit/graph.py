@@ -154,6 +154,8 @@ def build(instructions: Instructions, start: int) -> Function:
             instruction = instructions[slot]
             opcode = instruction.opcode
             kind = opcode & 7
+            if opcode == 0:
+                raise LoadError("control goes to the second slot of a wide load", instruction=slot)
             if kind in (JMP, JMP32):
                 if opcode in (CALL, CALLX):
                     slot += 1

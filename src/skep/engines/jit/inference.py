@@ -139,6 +139,12 @@ class Inference:
         self._pending = [start]
         while self._pending:
             self._function(self._pending.pop())
+            if not self._pending:
+                # Functions whose address is taken but that nothing is seen to call.
+                unseen = [one for one in self.address_taken if not self.summaries[one].entries]
+                for one in unseen:
+                    self.summaries[one].parameters[1:6] = [64] * 5
+                self._pending = unseen
 
     # One function.
 

@@ -19,6 +19,7 @@ from skep.engines.jit.kinds import MEMORY, Kind, Pointer, Target
 from skep.engines.jit.switches import recover_switches
 from skep.engines.jit.values import Value, number
 from skep.errors import UnsupportedError
+from skep.isa.check import check
 from skep.isa.instruction import Instructions
 from skep.objects.kinds import ProgramType
 from skep.objects.spec import MapReference, ProgramSpec
@@ -51,6 +52,7 @@ class ModuleTranslation:
         self.type = type
         self.name = name
         self.instructions: Instructions = spec.instructions
+        check(self.instructions)
         self._symbols: dict[str, str] = {}
         self._constants: dict[str, str] = {}
         self._wrappers: dict[int, str] = {}
@@ -60,7 +62,7 @@ class ModuleTranslation:
         self.inference = Inference(self.instructions, self.functions, spec.references, self)
 
     def translate(self) -> Translated:
-        """The IR, without target lines. Raises LoadError or UnsupportedError."""
+        """The IR, without target lines. Raises LoadError or UnsupportedError; making the object, EncodingError."""
         self.inference.run()
         texts = []
         size = 0

@@ -60,7 +60,7 @@ def recover_switches(function: Function, instructions: Instructions) -> bool:
         assert isinstance(terminator, Branch)
         first = instructions[terminator.slot]
         leaves: list[_Leaf] = []
-        nodes = _follow(function, instructions, root, first, _domain(root, first, instructions), (), leaves)
+        nodes = _follow(function, instructions, root, first, leaves)
         if len(nodes) < _FEWEST:
             continue
         switch = _switch(function, first, leaves, fresh)
@@ -83,29 +83,27 @@ def _compared(block: Block, instructions: Instructions) -> bool:
 
 
 def _follow(
-    function: Function,
-    instructions: Instructions,
-    block: Block,
-    first: Instruction,
-    ranges: Ranges,
-    between: tuple[int, ...],
-    leaves: list[_Leaf],
+    function: Function, instructions: Instructions, root: Block, first: Instruction, leaves: list[_Leaf]
 ) -> set[int]:
-    """Collect the leaves below ``block``, an inner node that ``ranges`` reach; the nodes of the tree."""
-    terminator = block.terminator
-    assert isinstance(terminator, Branch)
-    instruction = instructions[terminator.slot]
-    taken, other = _split(ranges, instruction)
-    nodes = {block.name}
-    for target, part in ((terminator.taken, taken), (terminator.other, other)):
-        if not part:
-            continue
-        child = function.blocks[target]
-        if len(child.predecessors) == 1 and _is_node(child, first, instructions):
-            nodes |= _follow(function, instructions, child, first, part, (*between, *child.body), leaves)
-        else:
-            end = _end(function, child)
-            leaves.append(_Leaf(part, _needed(between, end.live, instructions), end.name))
+    """Collect the leaves below ``root``; the nodes of the tree."""
+    nodes = {root.name}
+    pending: list[tuple[Block, Ranges, tuple[int, ...]]] = [(root, _domain(root, first, instructions), ())]
+    while pending:
+        block, ranges, between = pending.pop()
+        terminator = block.terminator
+        assert isinstance(terminator, Branch)
+        taken, other = _split(ranges, instructions[terminator.slot])
+        for target, part in ((terminator.taken, taken), (terminator.other, other)):
+            if not part:
+                continue
+            child = function.blocks[target]
+            alone = len(child.predecessors) == 1 and target != function.start and target not in nodes
+            if alone and _is_node(child, first, instructions):
+                nodes.add(target)
+                pending.append((child, part, (*between, *child.body)))
+            else:
+                end = _end(function, child)
+                leaves.append(_Leaf(part, _needed(between, end.live, instructions), end.name))
     return nodes
 
 
