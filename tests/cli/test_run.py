@@ -103,3 +103,26 @@ def test_repeating_repeats(skep: Skep) -> None:
     assert (runs["engine"], runs["packets"]) == ("jit", 240 * 50)
     (run,) = objects(skep("run", COUNTER, "--data", PACKET.hex(), "--repeat", 50, "--json"))
     assert (run["engine"], run["runs"]) == ("interpreter", 50)
+
+
+def test_relocations_are_for_the_kernel_that_is_asked_for(skep: Skep) -> None:
+    """The object's own types stand in for a kernel's: there the member is at the start."""
+    target = RUNS / "offset.bpf.o"
+    for engine in ENGINES:
+        (run,) = objects(skep("run", target, "--data", PACKET.hex(), "--btf", target, "--json", *engine))
+        assert run["retval"] == 0
+    assert "magic number" in skep("run", target, "--data", PACKET.hex(), "--btf", TRAFFIC).complaint
+
+
+@pytest.mark.skipif(not Path("/sys/kernel/btf/vmlinux").exists(), reason="this kernel does not show its types")
+def test_relocations_are_for_this_kernel_unless_another_is_named(skep: Skep) -> None:
+    from skep.btf import Btf
+    from skep.btf.kinds import Kind
+
+    kernel = Btf.parse(Path("/sys/kernel/btf/vmlinux").read_bytes())
+    found = kernel.find("sk_buff", Kind.STRUCT)
+    assert found is not None
+    field = kernel.member(found, "len")
+    assert field is not None
+    (run,) = objects(skep("run", RUNS / "offset.bpf.o", "--data", PACKET.hex(), "--json"))
+    assert run["retval"] == field.bit_offset // 8 > 0

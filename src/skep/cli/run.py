@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from skep.machine import Program
     from skep.machine.runs import Progress
     from skep.objects import ProgramType, Spec
+    from skep.objects.fitting import KernelFacts
 
 #: Runs below which no progress bar is shown.
 _LONG = 20_000
@@ -38,6 +39,7 @@ _LONG = 20_000
 )
 @click.option("--type", "type_name", metavar="TYPE", help="The program type, where the section name does not say it.")
 @click.option("--set-global", "globals_", multiple=True, metavar="NAME=VALUE", help="Set a global before loading.")
+@click.option("--btf", metavar="FILE", help="Fit CO-RE relocations to the kernel types in FILE, not to this kernel.")
 @click.option("--seed", type=int, metavar="N", help="Start the random numbers, so that two runs are alike.")
 @click.option("--no-verify", is_flag=True, help="Trust the program: let the JIT run it without a proof of safety.")
 @click.option("--dump-maps", is_flag=True, help="Show the maps afterwards.")
@@ -54,6 +56,7 @@ def command(
     engine: str | None,
     type_name: str | None,
     globals_: tuple[str, ...],
+    btf: str | None,
     seed: int | None,
     no_verify: bool,
     dump_maps: bool,
@@ -83,7 +86,7 @@ def command(
     chosen_engine = engine or _default_engine(no_verify, runs)
     if chosen_engine == "jit" and no_verify:
         report.note(f"program {chosen.name} is trusted: it runs on the JIT without a proof that it is safe")
-    with Machine(cpus, engine=chosen_engine, seed=seed) as machine:
+    with Machine(cpus, engine=chosen_engine, seed=seed, kernel=_kernel_facts(btf)) as machine:
         program = machine.load(chosen, type=type, verify=not no_verify)
         fault = None
         try:
@@ -116,6 +119,16 @@ def _open(path: str, settings: tuple[str, ...]) -> Spec:
             raise RequestError(f"--set-global {setting}: write NAME=VALUE")
         spec = objects.with_global(spec, variable, _value(value))
     return spec
+
+
+def _kernel_facts(file: str | None) -> KernelFacts | None:
+    """The kernel that CO-RE relocations are for: that of a BTF file, read when a program first needs it."""
+    if file is None:
+        return None
+    from skep.objects.fitting import KernelFacts, read_types
+
+    types = read_types(file)
+    return KernelFacts(types=lambda: types)
 
 
 def _value(text: str) -> object:

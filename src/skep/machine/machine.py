@@ -29,6 +29,7 @@ from skep.machine.runs import Progress, Runs, frames_for, run_packets
 from skep.maps import Map, create
 from skep.memory import AddressSpace, CpuBlock, PrintedLine, PrintkQueue
 from skep.objects import MapSpec, MapType, ProgramSpec, ProgramType
+from skep.objects.fitting import KernelFacts, fit
 from skep.programs import ProgramKind
 
 if TYPE_CHECKING:
@@ -39,11 +40,16 @@ OWN_ENGINES = ("jit", "interpreter")
 KERNEL = "kernel"
 
 
+#: Where Linux shows the types of the running kernel.
+KERNEL_TYPES = "/sys/kernel/btf/vmlinux"
+
+
 class Machine:
     """CPUs with maps and programs. Close it, or use it in a ``with``: its memory goes back then.
 
     ``engine`` is what programs run on unless ``load`` says otherwise. ``seed`` starts the random numbers; None makes
     each machine different. ``engines`` are engines by name with options of their own, to use instead of the usual.
+    ``kernel`` is what programs with CO-RE relocations are fitted to; None is the running one, if it shows its types.
     """
 
     def __init__(
@@ -53,9 +59,11 @@ class Machine:
         engine: str = "jit",
         seed: int | None = None,
         engines: Mapping[str, Engine] | None = None,
+        kernel: KernelFacts | None = None,
     ) -> None:
         self._check_engine(engine)
         self.engine = engine
+        self._facts = kernel
         self.space = AddressSpace()
         self.cpus = CpuBlock(cpus, self.space, seed=seed)
         self._printed = PrintkQueue()
@@ -200,6 +208,25 @@ class Machine:
             known = ", ".join(OWN_ENGINES)
             raise RequestError(f"there is no engine {name!r} to run programs here; choose {known} or {KERNEL}")
 
+    def _fitted(self, spec: ProgramSpec, engine: str) -> ProgramSpec:
+        """``spec`` with its CO-RE relocations applied for the kernel that the machine stands for, if it has any."""
+        if not spec.core_relocations and not any(one.configuration for one in spec.maps.values()):
+            return spec
+        facts = self._facts or running_kernel()
+        if facts is None:
+            return spec
+        fitted = fit(spec, facts)
+        if engine == "jit" and fitted.unresolved:
+            slot, reason = next(iter(fitted.unresolved.items()))
+            raise LoadError(
+                f"{reason}: the JIT runs no program with such an instruction; run it on the interpreter, which stops "
+                f"only if it gets there, or fit it to another kernel with --btf",
+                file=spec.file,
+                section=spec.section,
+                instruction=slot,
+            )
+        return fitted.program
+
     @staticmethod
     def _kind_of(spec: ProgramSpec, given: ProgramType | None) -> ProgramKind:
         chosen = given if given is not None else spec.type
@@ -233,8 +260,9 @@ class Machine:
             if key in self._loaded:
                 continue
             _check_encoding(one)
-            binding = self._binding(one, kind, engine)
-            self._loaded[key] = one, self._engine(engine).load(replace(one, type=kind.type), binding)
+            fitted = self._fitted(one, engine)
+            binding = self._binding(fitted, kind, engine)
+            self._loaded[key] = one, self._engine(engine).load(replace(fitted, type=kind.type), binding)
             found.append(one)
             waiting += [member for _, _, member in self._members(one)]
         for one in found:
@@ -302,7 +330,7 @@ class Machine:
 
 
 def _check_encoding(spec: ProgramSpec) -> None:
-    """Raise EncodingError for the first slot that is no instruction or sets a reserved field, with file and C line."""
+    """Raise EncodingError, with file and C line, for a slot that is no instruction or sets a reserved field."""
     try:
         check(spec.instructions)
     except EncodingError as error:
@@ -310,3 +338,12 @@ def _check_encoding(spec: ProgramSpec) -> None:
         error.file, error.section = spec.file, spec.section
         error.source = f"{line.file}:{line.line}" if line else None
         raise
+
+
+def running_kernel() -> KernelFacts | None:
+    """What programs are fitted to unless a machine is told otherwise: this kernel, if it shows its types."""
+    if not os.path.exists(KERNEL_TYPES):
+        return None
+    from skep.engines.kernel.running import RUNNING_KERNEL
+
+    return RUNNING_KERNEL
