@@ -95,6 +95,16 @@ def implemented() -> frozenset[int]:
     return frozenset(helper for helper, arch in _implementations if arch is None)
 
 
+def foreign() -> frozenset[int]:
+    """The numbers of helpers that something outside skep has registered so far: their code is nobody's to keep."""
+    return frozenset(helper for (helper, _), one in _implementations.items() if not _is_own(one))
+
+
+def _is_own(registered: Function[..., Any] | Choice) -> bool:
+    written = registered.python if isinstance(registered, Function) else registered
+    return (written.__module__ or "").startswith("skep.")
+
+
 def _load() -> None:
     global _loaded
     if not _loaded:

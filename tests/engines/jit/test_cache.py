@@ -13,8 +13,10 @@ from skep import codecache
 from skep.codecache import CodeCache
 from skep.engines import Binding
 from skep.engines.jit import Jit, engine, native
+from skep.lang import function, u32
 from skep.memory import AddressSpace
 from skep.objects import MapSpec, MapType, ProgramSpec
+from skep.stdlib import registry
 from tests.engines.jit.compiled import raw
 
 PROGRAM = "r0 = r2\nr0 *= 3\nexit"
@@ -23,6 +25,16 @@ PROGRAM = "r0 = r2\nr0 *= 3\nexit"
 @pytest.fixture
 def cache(tmp_path: Path) -> CodeCache:
     return CodeCache(tmp_path / "skep")
+
+
+@function()
+def four() -> u32:
+    return u32(4)
+
+
+@function()
+def five() -> u32:
+    return u32(5)
 
 
 def run(spec: ProgramSpec, cache: CodeCache | None, level: int | None = None) -> int:
@@ -55,6 +67,16 @@ def test_everything_the_code_depends_on_is_in_the_key(cache: CodeCache) -> None:
     assert run(raw("r0 = r2\nr0 *= 4\nexit"), cache) == 56
     assert len(entries(cache)) == 3
     assert engine._shape("x", frozen) != engine._shape("x", replace(frozen, contents=bytes(3) + b"x"))
+
+
+def test_helpers_of_a_user_are_not_kept(cache: CodeCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_implementations", dict(registry._implementations))
+    program = raw("call 7\nexit")
+    registry.implements("bpf_get_prandom_u32")(four)
+    assert run(program, cache) == 4
+    registry.implements("bpf_get_prandom_u32")(five)
+    assert run(program, cache) == 5
+    assert not cache.directory.exists()
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "swapped"])

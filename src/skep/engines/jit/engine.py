@@ -16,6 +16,7 @@ from skep import codecache
 from skep.codecache import CodeCache
 from skep.engines import Binding
 from skep.engines.jit import native
+from skep.engines.jit.graph import CALL
 from skep.engines.jit.module import ModuleTranslation, Translated
 from skep.errors import LoadError, SkepError
 from skep.isa import encode
@@ -94,8 +95,9 @@ class Jit:
 
         Maps of the same name must be the same map in all bindings.
         """
-        key = self._key(specs, bindings)
-        entry = self._cache.get(key) if self._cache is not None else None
+        cache = None if _calls_foreign_helpers(specs) else self._cache
+        key = self._key(specs, bindings) if cache is not None else ""
+        entry = cache.get(key) if cache is not None else None
         variables: Mapping[str, int] = {}
         if entry is not None:
             symbols, objects = _unpacked(entry)
@@ -103,8 +105,8 @@ class Jit:
             module = self._module(specs, bindings)
             symbols, variables = module.symbols, module.variables
             objects = native.machine_code(module.text, module.level)
-            if self._cache is not None and not variables:
-                self._cache.put(key, _packed(symbols, objects))
+            if cache is not None and not variables:
+                cache.put(key, _packed(symbols, objects))
         names = _names(len(specs))
         imports = {**variables, **_addresses(symbols, bindings)}
         linked = native.Linked(objects, names, imports, users=len(specs))
@@ -160,6 +162,16 @@ class Jit:
             digest.update(repr((len(code), binding.type, spec.attach_type, references, maps)).encode())
             digest.update(code)
         return digest.hexdigest()
+
+
+def _calls_foreign_helpers(specs: Sequence[ProgramSpec]) -> bool:
+    """Whether a program calls a helper that a user has registered, whose source no key speaks of."""
+    from skep.stdlib.registry import foreign
+
+    helpers = foreign()
+    return bool(helpers) and any(
+        one.opcode == CALL and not one.src and one.imm in helpers for spec in specs for one in spec.instructions
+    )
 
 
 def _addresses(symbols: Sequence[str], bindings: Sequence[Binding]) -> dict[str, int]:
