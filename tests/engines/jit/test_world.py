@@ -365,6 +365,7 @@ def test_what_cannot_be_is_refused_with_its_place(text: str, said: str) -> None:
     with Machine(cpus=1, engine="jit") as machine, pytest.raises(LoadError, match=said) as caught:
         machine.load(program(text), verify=False)
     assert caught.value.instruction is not None
+    assert caught.value.section == "xdp"
 
 
 def test_a_helper_that_is_not_there_is_named() -> None:

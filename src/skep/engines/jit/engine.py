@@ -128,7 +128,7 @@ class Jit:
             try:
                 parts.append(ModuleTranslation(spec, binding.type, name).translate())
             except SkepError as error:
-                error.file = error.file or spec.file
+                _locate(error, spec)
                 raise
         helpers = {function.symbol: function for part in parts for function in part.helpers}
         library = ""
@@ -162,6 +162,15 @@ class Jit:
             digest.update(repr((len(code), binding.type, spec.attach_type, references, maps)).encode())
             digest.update(code)
         return digest.hexdigest()
+
+
+def _locate(error: SkepError, spec: ProgramSpec) -> None:
+    """Add to ``error`` what the spec knows of its place."""
+    error.file = error.file or spec.file
+    error.section = error.section or spec.section or None
+    if error.instruction is not None and error.source is None:
+        line = spec.line_of(error.instruction)
+        error.source = None if line is None else f"{line.file}:{line.line}"
 
 
 def _calls_foreign_helpers(specs: Sequence[ProgramSpec]) -> bool:
