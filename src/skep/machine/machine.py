@@ -259,7 +259,9 @@ class Machine:
             key = (engine, id(one), kind.type)
             if key in self._loaded:
                 continue
-            _check_encoding(one)
+            if engine != "jit":
+                # The JIT says the same itself, and not again of a program whose code it kept.
+                _check_encoding(one)
             fitted = self._fitted(one, engine)
             binding = self._binding(fitted, kind, engine)
             self._loaded[key] = one, self._engine(engine).load(replace(fitted, type=kind.type), binding)
