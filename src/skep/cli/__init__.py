@@ -16,6 +16,9 @@ from skep.errors import SkepError
 #: Subcommand to what `skep --help` says of it; the command itself is `command` in the module of that name.
 COMMANDS = {
     "run": "Run a program over packets and show return values and maps.",
+    "diff": "Compare programs on the interpreter, the JIT and the kernel.",
+    "bench": "Time a program on the engines, side by side.",
+    "fuzz": "Run random programs through every engine.",
     "asm": "Assemble BPF text into bytecode.",
     "disasm": "Print a program as assembly, with C lines if asked.",
     "btf": "Print types as C, or cut a kernel's types down to what programs need.",

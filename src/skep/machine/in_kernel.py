@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from skep.memory import AddressSpace
     from skep.programs import ProgramKind
 
+_ARRAYS = frozenset({MapType.ARRAY, MapType.PERCPU_ARRAY})
 #: Types that the kernel reads and writes many elements of in one call.
-_BATCHED = frozenset({MapType.HASH, MapType.ARRAY, MapType.LRU_HASH, MapType.PERCPU_HASH, MapType.LRU_PERCPU_HASH})
+_BATCHED = _ARRAYS | {MapType.HASH, MapType.LRU_HASH, MapType.PERCPU_HASH, MapType.LRU_PERCPU_HASH}
 
 
 class MapInKernel(Map):
@@ -61,7 +62,7 @@ class MapInKernel(Map):
 
     def clear(self) -> None:
         """Remove every entry, make an array's values zero: in one call where the kernel has one."""
-        if self.spec.type is MapType.ARRAY:
+        if self.spec.type in _ARRAYS:
             self._check_change("delete")
             zero = bytes(self.value_bytes)
             keys = range(self.spec.max_entries)

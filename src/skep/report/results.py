@@ -52,7 +52,7 @@ class Report:
             table.add_row("left" if program.kind.native_size else "memory", f"{len(result.packet)} bytes")
         self._print(table)
         if result.packet:
-            self._print(_hex_dump(result.packet))
+            self._print(hex_dump(result.packet))
 
     def runs(self, program: Program, runs: Runs, cpus: int, source: str, written: str | None) -> None:
         """A capture's result."""
@@ -196,7 +196,8 @@ def _rate(rate: float) -> str:
     return f"{rate:.3g}"
 
 
-def _hex_dump(data: bytes, limit: int = 256) -> str:
+def hex_dump(data: bytes, limit: int = 256) -> str:
+    """Bytes as lines of 16 with their offsets and as text, up to ``limit`` of them."""
     lines = []
     for start in range(0, min(len(data), limit), 16):
         row = data[start : start + 16]

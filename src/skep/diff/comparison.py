@@ -1,0 +1,287 @@
+"""One program on every engine that can run it: whether they show the same, and if not, the least that tells it.
+
+The kernel decides first what it takes: a program that it refuses, an input that it refuses. The interpreter, which
+checks every step, runs before the JIT, which checks nothing: what it stops the JIT does not get to see.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from skep.diff.inputs import constants, packets
+from skep.diff.observation import Difference, Observation, differences
+from skep.diff.reduce import Patience, fewer, smaller_packet, smaller_program
+from skep.diff.subject import Poison, Subject
+from skep.diff.virtual import settle
+from skep.errors import KernelError, SkepError
+from skep.objects import ProgramSpec, ProgramType
+
+if TYPE_CHECKING:
+    from skep.engines import Engine
+
+#: In the order in which they run.
+ENGINES = ("kernel", "interpreter", "jit")
+
+#: Inputs that run one after the other on the same maps.
+_SEQUENCE = 64
+#: Seconds for making inputs and programs smaller.
+_INPUT_SECONDS, _PROGRAM_SECONDS = 5.0, 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a verifier accepts a program, and what it says if not."""
+
+    accepted: bool
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the comparison of one program came to.
+
+    ``engines`` are those that it was compared on, ``missing`` why others were not; fewer than two engines compare
+    nothing. ``verdicts`` are those of the verifiers that were asked, by name. ``replaced`` are helpers whose results
+    were constants on all engines, ``refused`` how many inputs an engine did not take, and ``unwritten`` whether
+    something was left out of the comparison because the program reads stack that it never wrote. If there are
+    ``differences``, ``inputs`` and ``reduced`` are the smallest inputs and program that were found to show them.
+    """
+
+    spec: ProgramSpec
+    engines: tuple[str, ...]
+    missing: Mapping[str, str]
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    replaced: tuple[str, ...] = ()
+    tried: int = 0
+    refused: int = 0
+    unwritten: bool = False
+    differences: tuple[Difference, ...] = ()
+    inputs: tuple[bytes, ...] = ()
+    reduced: ProgramSpec | None = None
+
+    @property
+    def compared(self) -> bool:
+        """Whether there were two engines to compare."""
+        return len(self.engines) > 1 and self.tried > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to compare: ``engines`` to use, as which program type, on how many generated inputs from which seed.
+
+    ``inputs`` are used instead of generated ones. ``level`` is that of the JIT, None for what a program deserves.
+    """
+
+    engines: tuple[str, ...] = ENGINES
+    type: ProgramType | None = None
+    inputs: tuple[bytes, ...] | None = None
+    count: int = 64
+    seed: int = 0
+    level: int | None = None
+    shrink: bool = True
+
+
+def compare(spec: ProgramSpec, options: Options = Options()) -> Outcome:
+    """Compare a program on all engines of ``options``; what one cannot run is said, not raised."""
+    settled = settle(spec)
+    given = options.inputs
+    if given is None:
+        given = tuple(packets(options.seed, options.count, constants(spec)))
+    with _Bench(settled.spec, options, settled.own) as bench:
+        names = tuple(bench.subjects)
+        outcome = Outcome(spec, names, bench.missing, bench.verdicts, settled.replaced)
+        if len(names) < 2:
+            return outcome
+        taken = [packet for packet in given if all(one.takes(packet) for one in bench.asked)]
+        outcome = replace(outcome, tried=len(taken), refused=len(given) - len(taken))
+        for start in range(0, len(taken), _SEQUENCE):
+            sequence = taken[start : start + _SEQUENCE]
+            found, unwritten = bench.differences(sequence)
+            outcome = replace(outcome, unwritten=outcome.unwritten or unwritten)
+            if found:
+                if options.shrink:
+                    sequence = bench.smaller(sequence, found)
+                    found, _ = bench.differences(sequence)
+                outcome = replace(outcome, differences=tuple(found), inputs=tuple(sequence))
+                break
+    if outcome.differences and options.shrink:
+        reduced = _smaller_program(settled.spec, options, outcome)
+        outcome = replace(outcome, reduced=reduced)
+    return outcome
+
+
+class _Bench:
+    """The engines with the program loaded, and why others have it not."""
+
+    def __init__(self, spec: ProgramSpec, options: Options, own: Mapping[str, str]) -> None:
+        self._spec = spec
+        self._options = options
+        self._stack = ExitStack()
+        self.subjects: dict[str, Subject] = {}
+        self.missing: dict[str, str] = {}
+        self.verdicts: dict[str, Verdict] = {}
+        self._cpus, self._cpu = 1, 0
+        try:
+            self._load(own)
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def __enter__(self) -> _Bench:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def asked(self) -> list[Subject]:
+        """Those that are asked whether they take an input; the JIT takes what the interpreter does."""
+        return [one for name, one in self.subjects.items() if name != "jit"]
+
+    def _load(self, own: Mapping[str, str]) -> None:
+        if "kernel" in self._options.engines:
+            self._cpu = self._stack.enter_context(pinned())
+            self._cpus = _cpus()
+        for name in self._options.engines:
+            if name == "kernel" and own:
+                helper, why = next(iter(own.items()))
+                self.missing[name] = f"{helper} {why}"
+                continue
+            try:
+                self.subjects[name] = self._stack.enter_context(self._subject(name))
+            except KernelError as error:
+                self.missing[name] = error.problem
+                if error.log:
+                    self.verdicts[name] = Verdict(False, error.problem.rpartition(": ")[2])
+            except SkepError as error:
+                self.missing[name] = error.problem
+            else:
+                if name == "kernel":
+                    self.verdicts[name] = Verdict(True)
+
+    def _subject(self, name: str, engine: Engine | None = None) -> Subject:
+        if name == "jit" and engine is None:
+            from skep.engines.jit import Jit
+
+            engine = Jit(cache=None, level=self._options.level)
+        return Subject(
+            self._spec,
+            name,
+            type=self._options.type,
+            cpus=self._cpus,
+            cpu=self._cpu,
+            engines={name: engine} if engine is not None else None,
+        )
+
+    def observe(self, inputs: Sequence[bytes]) -> dict[str, Observation]:
+        """What each engine shows; without the JIT where the interpreter stopped the program."""
+        observed: dict[str, Observation] = {}
+        for name, subject in self.subjects.items():
+            checked = observed.get("interpreter")
+            if name == "jit" and checked is not None and any(one.fault for one in checked.endings):
+                continue
+            observed[name] = subject.observe(inputs)
+        return observed
+
+    def differences(self, inputs: Sequence[bytes]) -> tuple[list[Difference], bool]:
+        """What differs for a reason, and whether something was left out that has none."""
+        found = differences(self.observe(inputs))
+        if not found:
+            return [], False
+        kept = self._with_reason(found, inputs)
+        return kept, len(kept) < len(found)
+
+    def _with_reason(self, found: Sequence[Difference], inputs: Sequence[bytes]) -> list[Difference]:
+        """Without what depends on stack that the program reads before it writes it."""
+        from skep.engines.interpreter import Interpreter
+
+        if "interpreter" not in self.subjects:
+            return list(found)
+        filled = {}
+        for byte in (0x00, 0x5A, 0xFF):
+            with self._subject("interpreter", Interpreter(hooks=(Poison(byte),))) as poisoned:
+                filled[str(byte)] = poisoned.observe(inputs)
+        unwritten = {(one.what, one.place, one.key): one for one in differences(filled)}
+        changing = {one.place for one in unwritten.values() if one.what == "map" and None in one.seen.values()}
+        kept = []
+        for one in found:
+            same = unwritten.get((one.what, one.place, one.key))
+            if one.what == "map" and one.place in changing:
+                continue
+            if same is None or not _inside(one, same):
+                kept.append(one)
+        return kept
+
+    def smaller(self, inputs: Sequence[bytes], found: Sequence[Difference]) -> list[bytes]:
+        """Fewer and shorter inputs that show a difference of the same kind."""
+        kind = found[0].what
+        patience = Patience(_INPUT_SECONDS)
+
+        def shows(candidate: Sequence[bytes]) -> bool:
+            if not candidate:
+                return False
+            return any(one.what == kind for one in self.differences(candidate)[0])
+
+        kept = fewer(inputs, shows, patience)
+        for index in range(len(kept)):
+
+            def with_packet(packet: bytes, index: int = index) -> bool:
+                candidate = [*kept[:index], packet, *kept[index + 1 :]]
+                return all(one.takes(packet) for one in self.asked) and shows(candidate)
+
+            kept[index] = smaller_packet(kept[index], with_packet, patience)
+        return kept
+
+
+def _inside(one: Difference, unwritten: Difference) -> bool:
+    """Whether a difference lies in bytes that change with the stack's old contents."""
+    values = list(one.seen.values())
+    others = list(unwritten.seen.values())
+    if not all(isinstance(value, bytes) for value in (*values, *others)):
+        return True
+    data = [value for value in values if isinstance(value, bytes)]
+    loose = [value for value in others if isinstance(value, bytes)]
+    if len({len(value) for value in (*data, *loose)}) > 1:
+        return True
+    return all(
+        len({value[place] for value in loose}) > 1
+        for place in range(len(data[0]))
+        if len({value[place] for value in data}) > 1
+    )
+
+
+def _smaller_program(spec: ProgramSpec, options: Options, outcome: Outcome) -> ProgramSpec:
+    kind = outcome.differences[0].what
+    chosen = replace(options, engines=outcome.engines)
+
+    def shows(candidate: ProgramSpec) -> bool:
+        with _Bench(candidate, chosen, {}) as bench:
+            if tuple(bench.subjects) != outcome.engines:
+                return False
+            if not all(one.takes(packet) for packet in outcome.inputs for one in bench.asked):
+                return False
+            return any(one.what == kind for one in bench.differences(outcome.inputs)[0])
+
+    return smaller_program(spec, shows, Patience(_PROGRAM_SECONDS))
+
+
+def _cpus() -> int:
+    from skep.engines.kernel.cpus import possible_cpus
+
+    return possible_cpus()
+
+
+@contextmanager
+def pinned() -> Iterator[int]:
+    """Keep this thread on one CPU, whose number is given: the kernel's test runs happen on the CPU that asks."""
+    before = os.sched_getaffinity(0)
+    cpu = min(before)
+    os.sched_setaffinity(0, {cpu})
+    try:
+        yield cpu
+    finally:
+        os.sched_setaffinity(0, before)

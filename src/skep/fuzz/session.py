@@ -1,0 +1,250 @@
+"""A session: processes that make, run and compare programs until the time is over, and what they find, as files.
+
+The work is done in processes of its own, because wrong code may end one or never end: then the program that did it
+is looked for one by one, and is a finding like any other.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skep.errors import KernelError
+from skep.fuzz.batch import LEVELS, Bench, Finding, Tally
+from skep.fuzz.case import Case
+from skep.fuzz.generate import program
+from skep.fuzz.inputs import inputs_of
+
+if TYPE_CHECKING:
+    from multiprocessing.context import SpawnProcess
+
+#: Programs that are compiled together.
+BATCH = 150
+#: Differences that one process makes smaller; further ones are kept as they are.
+_SHRUNK = 5
+#: After so many findings a process has nothing new to say.
+_ENOUGH = 50
+#: Seconds without a word after which a process is taken for stuck.
+_STUCK = 120.0
+#: Programs have numbers from the session's seed times this.
+_STRIDE = 1 << 32
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The programs of consecutive numbers, to be compiled at one level."""
+
+    first: int
+    count: int
+    level: int
+
+
+@dataclass
+class Session:
+    """What a session came to. ``files`` are the cases that were written, ``seconds`` how long it took."""
+
+    seed: int
+    jobs: int
+    kernel: bool
+    tally: Tally = field(default_factory=Tally)
+    files: list[Path] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Programs a second of one process."""
+        return self.tally.programs / self.seconds / self.jobs if self.seconds else 0.0
+
+
+def run(
+    seed: int,
+    seconds: float,
+    *,
+    jobs: int = 1,
+    kernel: bool = True,
+    directory: Path,
+    progress: Callable[[Session], None] | None = None,
+) -> Session:
+    """Fuzz for ``seconds`` in ``jobs`` processes; cases go to ``directory``, which is made if there is one.
+
+    Raises KernelError where the kernel was asked for and does not let this process use bpf(2).
+    """
+    session = Session(seed, jobs, kernel)
+    started = time.monotonic()
+    workers = [_Worker(session, number, started + seconds) for number in range(jobs)]
+    try:
+        while any(one.running for one in workers):
+            ready = wait([one.connection for one in workers if one.running], timeout=1.0)
+            for one in workers:
+                if one.running:
+                    one.listen(one.connection in ready, directory)
+            if progress is not None:
+                session.seconds = time.monotonic() - started
+                progress(session)
+    finally:
+        for one in workers:
+            one.stop()
+    session.seconds = time.monotonic() - started
+    return session
+
+
+class _Worker:
+    """One process, started again where it died."""
+
+    def __init__(self, session: Session, number: int, end: float) -> None:
+        self._session = session
+        self._end = end
+        self._index = number
+        self.batch: Batch | None = None
+        self.running = True
+        self._start()
+
+    def _start(self) -> None:
+        self.heard = time.monotonic()
+        self.process, self.connection = _spawn(_work, self._session, self._index, self._end - time.monotonic())
+
+    def listen(self, ready: bool, directory: Path) -> None:
+        """Take what the process says; look for the reason where it says nothing any more."""
+        if not ready:
+            if time.monotonic() - self.heard > _STUCK:
+                self.process.kill()
+            return
+        self.heard = time.monotonic()
+        try:
+            message = self.connection.recv()
+        except (EOFError, OSError):
+            self.process.join()
+            self._died(directory)
+            return
+        match message:
+            case Batch():
+                self.batch = message
+            case Tally():
+                self._session.tally.add(message)
+                self.batch = None
+                self._index += self._session.jobs
+            case Case():
+                self._session.files.append(_write(message, directory))
+            case KernelError():
+                self.running = False
+                raise message
+            case _:
+                self.running = False
+
+    def _died(self, directory: Path) -> None:
+        batch, self.batch = self.batch, None
+        if batch is None:
+            # Nothing was running: there is no program to blame, and no use in trying again.
+            self.running = False
+            return
+        for seed in range(batch.first, batch.first + batch.count):
+            if problem := _ends(self._session, Batch(seed, 1, batch.level)):
+                spec = program(seed)
+                remarks = (f"the process {problem} while it compiled or ran this program",)
+                self._session.files.append(_write(Case(spec, inputs_of(seed), batch.level, seed, remarks), directory))
+        self._index += self._session.jobs
+        if time.monotonic() < self._end:
+            self._start()
+        else:
+            self.running = False
+
+    def stop(self) -> None:
+        """End the process, whatever it does."""
+        self.running = False
+        self.process.join(timeout=0.5)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+        self.connection.close()
+
+
+def _spawn(target: Callable[..., None], *arguments: object) -> tuple[SpawnProcess, Connection]:
+    """A process that runs ``target`` with a connection to here and ``arguments``."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=target, args=(theirs, *arguments), daemon=True)
+    process.start()
+    theirs.close()
+    return process, ours
+
+
+def _ends(session: Session, batch: Batch) -> str:
+    """How a process that runs one batch alone ends, empty if it ends well."""
+    process, connection = _spawn(_work_once, session.kernel, batch)
+    process.join(timeout=_STUCK / 4)
+    connection.close()
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+        return "did not end"
+    return f"was ended by signal {-process.exitcode}" if process.exitcode < 0 else ""
+
+
+def _work_once(connection: Connection, kernel: bool, batch: Batch) -> None:
+    with Bench(kernel=kernel) as bench:
+        list(bench.compare(range(batch.first, batch.first + batch.count), batch.level, Tally()))
+
+
+def _work(connection: Connection, session: Session, index: int, seconds: float) -> None:
+    """Batches until the time is over; says what it is at and what came of it."""
+    end = time.monotonic() + seconds
+    found = 0
+    with suppress(KeyboardInterrupt, BrokenPipeError):
+        try:
+            with Bench(kernel=session.kernel) as bench:
+                while time.monotonic() < end and found < _ENOUGH:
+                    level = LEVELS[index // session.jobs % len(LEVELS)]
+                    batch = Batch(session.seed * _STRIDE + index * BATCH, BATCH, level)
+                    connection.send(batch)
+                    tally = Tally()
+                    for finding in bench.compare(range(batch.first, batch.first + batch.count), level, tally):
+                        found += 1
+                        connection.send(_case(finding, session.kernel, shrink=found <= _SHRUNK))
+                    connection.send(tally)
+                    index += session.jobs
+        except KernelError as error:
+            connection.send(error)
+        connection.send(None)
+
+
+def _case(finding: Finding, kernel: bool, *, shrink: bool) -> Case:
+    """A finding as a case, made smaller if it also shows alone."""
+    from skep.diff.comparison import ENGINES, Options, compare
+    from skep.diff.observation import differences
+
+    spec, inputs = program(finding.seed), inputs_of(finding.seed)
+    remarks = [_sentence(one.what, one.place, one.key, one.seen) for one in differences(finding.observed)]
+    engines = tuple(name for name in ENGINES if kernel or name != "kernel")
+    outcome = compare(spec, Options(engines=engines, inputs=inputs, level=finding.level, shrink=shrink))
+    if outcome.differences:
+        remarks = [_sentence(one.what, one.place, one.key, one.seen) for one in outcome.differences]
+        spec, inputs = outcome.reduced or spec, outcome.inputs
+    else:
+        remarks.append("it shows among the other programs of its batch only")
+    return Case(spec, inputs, finding.level, finding.seed, tuple(remarks[:8]))
+
+
+def _sentence(what: str, place: int | str, key: bytes | None, seen: object) -> str:
+    assert isinstance(seen, dict)
+    where = f"map {place}[{key.hex() if key else ''}]" if what == "map" else f"{what} of input {place}"
+    values = (f"{name} {_plain(value)}" for name, value in seen.items())
+    return f"{where}: {', '.join(values)}"
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.hex() or "nothing"
+    return hex(value) if isinstance(value, int) else str(value)
+
+
+def _write(case: Case, directory: Path) -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"{case.seed:x}-level{case.level}.txt"
+    path.write_text(case.text(), encoding="utf-8")
+    return path

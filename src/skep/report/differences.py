@@ -1,0 +1,181 @@
+"""What ``skep diff`` prints: a line for a program that is the same everywhere, all that is known of any other."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from skep import programs
+from skep.report.results import hex_dump
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from skep.diff import Difference, Outcome
+
+#: Differences that are shown of one program; JSON has them all.
+_SHOWN = 12
+#: Bytes of a value that are shown before and behind the first that differs.
+_AROUND = 8
+
+
+class Report:
+    """Prints outcomes as they come, to standard output."""
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self._as_json = as_json
+        self._console: Console | None = None
+
+    def outcome(self, outcome: Outcome) -> None:
+        """One program."""
+        if self._as_json:
+            print(json.dumps(_object(outcome)))
+            return
+        self._print(_summary(outcome))
+        if outcome.differences:
+            self._details(outcome)
+
+    def total(self, outcomes: Sequence[Outcome]) -> None:
+        """How many were compared, and how many differ."""
+        if self._as_json:
+            return
+        compared = [one for one in outcomes if one.compared]
+        differ = sum(bool(one.differences) for one in compared)
+        rest = len(outcomes) - len(compared)
+        parts = [f"{len(compared)} programs compared, {f'{differ} differ' if differ else 'no difference'}"]
+        parts += [f"{rest} could not be compared"] if rest else []
+        self._print("; ".join(parts))
+
+    def _details(self, outcome: Outcome) -> None:
+        from rich.table import Table
+
+        table = Table(header_style="dim", box=None, pad_edge=False)
+        table.add_column("what")
+        for name in outcome.engines:
+            table.add_column(name)
+        for one in outcome.differences[:_SHOWN]:
+            table.add_row(_what(one), *_cells(one, outcome))
+        hidden = len(outcome.differences) - _SHOWN
+        if hidden > 0:
+            table.caption, table.caption_justify = f"{hidden} more", "left"
+        self._print(table)
+        for number, data in enumerate(outcome.inputs):
+            self._print(f"input {number}: {len(data)} bytes, {data.hex()}")
+            self._print(hex_dump(data))
+        if outcome.reduced is not None:
+            self._print(f"the smallest program found that shows it, {len(outcome.reduced.instructions)} slots:")
+            self._print(_listing(outcome))
+
+    def _print(self, what: object) -> None:
+        if self._console is None:
+            from rich.console import Console
+
+            width = None if sys.stdout.isatty() else 160
+            self._console = Console(width=width, highlight=False, soft_wrap=True)
+        self._console.print(what, markup=False)
+
+
+def _summary(outcome: Outcome) -> str:
+    spec = outcome.spec
+    label = f"{spec.file}:{spec.name}" if spec.file else spec.name
+    missing = [f"not on {name}: {why}" for name, why in outcome.missing.items()]
+    if not outcome.engines and len(set(outcome.missing.values())) == 1:
+        missing = [next(iter(outcome.missing.values()))]
+    if not outcome.compared:
+        why = missing or ["no engine took any of the inputs"]
+        return "; ".join([f"{label}: not compared", *why])
+    verdict = "DIFFERS" if outcome.differences else "the same"
+    notes = [f"{label}: {verdict} on {_and(outcome.engines)}, {outcome.tried} inputs"]
+    notes += [f"{outcome.refused} inputs were refused"] if outcome.refused else []
+    notes += [f"with constants for what {_and(outcome.replaced)} return"] if outcome.replaced else []
+    notes += ["without what it reads from the stack before writing it"] if outcome.unwritten else []
+    return "; ".join(notes + missing)
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _what(one: Difference) -> str:
+    if one.what != "map":
+        return f"{one.what} of input {one.place}"
+    return f"map {one.place}[{one.key.hex() if one.key is not None else ''}]"
+
+
+def _cells(one: Difference, outcome: Outcome) -> list[str]:
+    """What each engine shows, of bytes the part around the first that differs."""
+    values = [one.seen.get(name) for name in outcome.engines]
+    data = [value for value in values if isinstance(value, bytes)]
+    first = 0
+    if len(data) == len(values):
+        shortest = min(map(len, data))
+        first = next((at for at in range(shortest) if len({value[at] for value in data}) > 1), shortest)
+    return [
+        _cell(value, name in one.seen, first, one, outcome)
+        for name, value in zip(outcome.engines, values, strict=True)
+    ]
+
+
+def _cell(value: int | bytes | str | None, ran: bool, first: int, one: Difference, outcome: Outcome) -> str:
+    if not ran:
+        return "not run"
+    if isinstance(value, bytes):
+        start = max(first - _AROUND, 0)
+        part = value[start : first + _AROUND]
+        before = f"at {start}: " if start else ""
+        return f"{len(value)} bytes, {before}{part.hex(' ')}{' …' if first + _AROUND < len(value) else ''}"
+    if value is None:
+        return "no element" if one.what == "map" else "none"
+    if isinstance(value, int):
+        kind = programs.KINDS.get(outcome.spec.type) if outcome.spec.type is not None else None
+        name = kind.return_name(value) if kind else None
+        return f"{name} ({value:#x})" if name else f"{value:#x}"
+    return value
+
+
+def _listing(outcome: Outcome) -> str:
+    from skep.diff.text import listing_of
+
+    assert outcome.reduced is not None
+    return listing_of(outcome.reduced)
+
+
+def _object(outcome: Outcome) -> dict[str, object]:
+    from skep.diff.text import listing_of
+
+    spec = outcome.spec
+    return {
+        "kind": "diff",
+        "object": spec.file,
+        "program": spec.name,
+        "type": spec.type.label if spec.type is not None else None,
+        "engines": list(outcome.engines),
+        "missing": dict(outcome.missing),
+        "verdicts": {
+            name: {"accepted": one.accepted, "message": one.message} for name, one in outcome.verdicts.items()
+        },
+        "constants": list(outcome.replaced),
+        "inputs": outcome.tried,
+        "refused": outcome.refused,
+        "unwritten_stack": outcome.unwritten,
+        "same": not outcome.differences if outcome.compared else None,
+        "differences": [
+            {
+                "what": one.what,
+                "place": one.place,
+                "key": one.key.hex() if one.key is not None else None,
+                "seen": {
+                    name: value.hex() if isinstance(value, bytes) else value for name, value in one.seen.items()
+                },
+            }
+            for one in outcome.differences
+        ],
+        "smallest_inputs": [data.hex() for data in outcome.inputs],
+        "smallest_program": listing_of(outcome.reduced) if outcome.reduced is not None else None,
+    }
+
+
+def _plain(value: int | bytes | str | None) -> int | str | None:
+    return value.hex() if isinstance(value, bytes) else value
