@@ -70,6 +70,7 @@ def test_everything_the_code_depends_on_is_in_the_key(cache: CodeCache) -> None:
 
 
 def test_helpers_of_a_user_are_not_kept(cache: CodeCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert registry.implemented()  # which loads the families, whose registrations have to outlive this test
     monkeypatch.setattr(registry, "_implementations", dict(registry._implementations))
     program = raw("call 7\nexit")
     registry.implements("bpf_get_prandom_u32")(four)
