@@ -15,6 +15,7 @@ from dataclasses import replace
 from random import Random
 from types import MappingProxyType
 
+from skep.fuzz.helpers import HELPERS, Context, Memory, Number, Size
 from skep.fuzz.maps import KEYS, MAPS, MOST_ARGUMENTS, TYPE_IDS, TYPES, VALUE
 from skep.fuzz.writer import CLOBBERED, FRAME, Writer
 from skep.isa import Instruction
@@ -258,6 +259,37 @@ class _Maker:
 
     # Statements that call.
 
+    def helper(self) -> None:
+        """Call one of the helpers for packets."""
+        writer, random = self.writer, self.random
+        if not self.in_main:
+            return
+        chosen = random.choice(HELPERS[self.type])
+        size = 0
+        held: set[int] = set()
+        for register, argument in enumerate(chosen.arguments, 1):
+            match argument:
+                case Context():
+                    writer.emit("mov64_reg", register, _CONTEXT)
+                case Memory(sizes):
+                    size = random.choice(sizes)
+                    writer.emit("mov64_reg", register, FRAME)
+                    writer.emit("add64_imm", register, imm=-random.randrange(16, _PLAYGROUND + 1, 8))
+                case Size():
+                    writer.emit("mov64_imm", register, imm=size)
+                case Number(choices, low, high, any):
+                    others = writer.live - held
+                    if others and any and (not choices or random.random() < 0.5):
+                        source = random.choice(sorted(others))
+                        writer.emit("mov64_reg", register, source)
+                    else:
+                        number = random.choice(choices) if choices else random.randrange(low, max(high, low + 1))
+                        writer.emit("mov64_imm", register, imm=number)
+            writer.live.discard(register)
+            held.add(register)
+        writer.call(chosen.number)
+        writer.live.add(0)
+
     def _key(self, name: str) -> None:
         """A key into its place on the stack, and the place into r2."""
         writer = self.writer
@@ -438,5 +470,6 @@ _STATEMENTS = (
     (2, _Maker.lock),
     (2, _Maker.subprogram),
     (1, _Maker.callback),
+    (3, _Maker.helper),
     (1, _Maker.aside),
 )
