@@ -1,0 +1,145 @@
+"""``skep verify``: would Linux accept the programs of an object, and if not, why and what to do about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from skep.cli.target import split_target
+from skep.errors import RequestError
+
+if TYPE_CHECKING:
+    from skep.objects import ProgramSpec
+    from skep.objects.fitting import KernelFacts
+    from skep.verifier import Report
+
+
+@click.command("verify", no_args_is_help=True)
+@click.argument("targets", metavar="OBJECT[:PROGRAM]...", nargs=-1, required=True)
+@click.option("--program", "names", multiple=True, metavar="NAME", help="Only programs of this name.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, metavar="N", help="Verify N programs at a time.")
+@click.option("--kernel", default="6.18", show_default=True, metavar="VERSION", help="Whose rules to apply.")
+@click.option("--type", "type_name", metavar="TYPE", help="The program type, where the section name does not say it.")
+@click.option("--btf", metavar="FILE", help="Fit CO-RE relocations to the kernel types in FILE.")
+@click.option(
+    "--log-level",
+    type=click.Choice(["0", "4"]),
+    default="0",
+    show_default=True,
+    help="Print a log as the kernel's: 4 is the message and the sums.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each program.")
+def command(
+    targets: tuple[str, ...],
+    names: tuple[str, ...],
+    jobs: int,
+    kernel: str,
+    type_name: str | None,
+    btf: str | None,
+    log_level: str,
+    as_json: bool,
+) -> int:
+    """Say of each program whether Linux would accept it, and if not, why.
+
+    Nothing is loaded: neither a kernel nor rights are needed. Exit status: 0 all accepted, 1 one is rejected or
+    cannot be decided, 2 the request is bad.
+    """
+    programs = list(_programs(targets, names, type_name))
+    accepted = True
+    for report in _reports(programs, jobs, kernel, btf, int(log_level)):
+        accepted = accepted and report.accepted
+        click.echo(json.dumps(report.as_json()) if as_json else _text(report))
+    return 0 if accepted else 1
+
+
+def _programs(targets: tuple[str, ...], names: tuple[str, ...], type_name: str | None) -> Iterator[ProgramSpec]:
+    from dataclasses import replace
+
+    from skep import objects
+
+    chosen = None
+    if type_name is not None:
+        known = {one.label: one for one in objects.ProgramType}
+        if type_name not in known:
+            raise RequestError(f"there is no program type {type_name!r}")
+        chosen = known[type_name]
+    missing = set(names)
+    for target in targets:
+        path, name = split_target(target)
+        spec = objects.open(path)
+        if name is not None and name not in spec.programs:
+            raise RequestError(f"there is no program {name!r}; there are: {', '.join(spec.programs)}", file=path)
+        for program in spec.programs.values():
+            if name not in (None, program.name) or (names and program.name not in names):
+                continue
+            missing.discard(program.name)
+            yield program if program.type is not None or chosen is None else replace(program, type=chosen)
+    if missing:
+        raise RequestError(f"no object has a program {min(missing)!r}")
+
+
+def _reports(
+    programs: list[ProgramSpec], jobs: int, kernel: str, btf: str | None, log_level: int
+) -> Iterator[Report]:
+    """The reports in the order of the programs. Processes are forked, so that they have the objects already."""
+    if jobs == 1 or len(programs) < 2:
+        for program in programs:
+            yield _verified(program, kernel, btf, log_level)
+        return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    global _shared
+    _shared = programs
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(min(jobs, len(programs)), mp_context=context) as pool:
+        waiting = [pool.submit(_verified_by_number, index, kernel, btf, log_level) for index in range(len(programs))]
+        for index, one in enumerate(waiting):
+            yield one.result().of(programs[index])
+
+
+#: The programs that the processes of a pool work on.
+_shared: list[ProgramSpec] = []
+
+
+def _verified_by_number(index: int, kernel: str, btf: str | None, log_level: int) -> Report:
+    # Specs hold mappings that do not travel between processes; the parent puts its own back.
+    return _verified(_shared[index], kernel, btf, log_level).of(None)
+
+
+def _verified(program: ProgramSpec, kernel: str, btf: str | None, log_level: int) -> Report:
+    from skep.verifier import verify
+
+    return verify(_fitted(program, btf), kernel=kernel, log_level=log_level)
+
+
+def _fitted(program: ProgramSpec, btf: str | None) -> ProgramSpec:
+    """The program with its accesses to kernel types relocated, if it has any."""
+    if not program.core_relocations:
+        return program
+    from skep.objects.fitting import fit
+
+    return fit(program, _facts(btf)).program
+
+
+def _facts(file: str | None) -> KernelFacts:
+    if file is None:
+        from skep.engines.kernel.running import RUNNING_KERNEL
+
+        return RUNNING_KERNEL
+    from skep.objects.fitting import KernelFacts, read_types
+
+    types = read_types(file)
+    return KernelFacts(types=lambda: types)
+
+
+def _text(report: Report) -> str:
+    colour = {"accept": "green", "reject": "red"}.get(report.verdict, "yellow")
+    head = click.style(report.verdict, fg=colour, bold=True)
+    lines = [f"{head} {report.program_name}: {report.explain()}"]
+    if report.log:
+        lines.insert(0, report.log.rstrip("\n"))
+    return "\n".join(lines)

@@ -1,0 +1,83 @@
+"""Functions that a helper calls back: how often is not known, so every number of rounds must be safe.
+
+At the helper's call two paths begin: one goes into the function, and back to the same call when it returns; the other
+goes on behind the call. Coming back to the call with a state that an earlier round covers ends the first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from skep.stdlib import prototypes
+from skep.stdlib.prototype import HelperPrototype
+from skep.verifier.calls import new_frame
+from skep.verifier.helper_arguments import Passed
+from skep.verifier.maps import MapFacts
+from skep.verifier.register import ANY_NUMBER, NOTHING, ZERO, Kind, register
+from skep.verifier.rejection import NotCovered, Rejection
+from skep.verifier.state import Frame
+from skep.verifier.widening import widen
+
+if TYPE_CHECKING:
+    from skep.verifier.exploration import Explorer
+
+_LOOP = prototypes.number("loop")
+_FOR_EACH = prototypes.number("for_each_map_elem")
+
+#: A callback says 0 to go on and 1 to stop.
+_GO_ON_OR_STOP = (0, 1)
+
+
+def schedule(explorer: Explorer, row: HelperPrototype, passed: Passed) -> None:
+    """Fork a path into the function that the helper was given; the present one goes on behind the call."""
+    if row.number == _LOOP:
+        explorer.mark_precise(1)
+        if explorer.frame.rounds >= explorer.registers[1].scalar.umax:
+            explorer.frame.rounds = 0
+            return
+    elif row.number != _FOR_EACH:
+        raise NotCovered(f"callbacks of helper bpf_{row.name}")
+    assert passed.function is not None
+    function = explorer.structure.subprograms[passed.function]
+    if function.is_global:
+        raise NotCovered(f"global function {function.name} as a callback")
+    new_frame(explorer, function.index, explorer.index)
+    other = explorer.fork(function.start)
+    caller = other.frames[-1]
+    callee = Frame(len(other.frames), function.index, explorer.index)
+    if row.number == _LOOP:
+        callee.registers[1] = ANY_NUMBER
+        callee.registers[2] = caller.registers[3]
+        callee.registers[3:6] = (NOTHING,) * 3
+    else:
+        map = passed.map
+        assert isinstance(map, MapFacts)
+        if map.type.label not in _ITERABLE:
+            raise Rejection(
+                f"cannot pass map_type {int(map.type)} into func bpf_for_each_map_elem#{row.number}", map=map.name
+            )
+        callee.registers[1] = register(Kind.MAP, subject=map)
+        callee.registers[2] = register(Kind.MAP_KEY, ZERO, extent=map.key_size, subject=map)
+        callee.registers[3] = register(Kind.MAP_VALUE, subject=map)
+        callee.registers[4] = caller.registers[3]
+        callee.registers[5] = NOTHING
+    callee.callback = _GO_ON_OR_STOP
+    other.frames.append(callee)
+    other.callback_turns += 1
+    caller.rounds += 1
+    explorer.frame.rounds = 0
+
+
+_ITERABLE = frozenset({"hash", "lru_hash", "array", "percpu_hash", "lru_percpu_hash", "percpu_array"})
+
+
+def back_to_helper(explorer: Explorer) -> None:
+    """A callback returned: the helper may call it again, or return."""
+    state = explorer.state
+    callee = state.frames.pop()
+    explorer.enter(state)
+    site = callee.call_site
+    before = explorer.last_turn(site)
+    if before is not None:
+        widen(before, state)
+    explorer.next = site

@@ -1,0 +1,261 @@
+"""A state that was kept, to compare later ones with; and how two states are compared.
+
+A later state that is no more general than a kept one, in what the kept one's continuation turned out to depend on,
+need not be followed: the same instructions would be found safe again. How much "no more general" asks depends on why
+the question is put (``Match``).
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from skep.verifier import tnum
+from skep.verifier.register import NOTHING, SHIFTED, Kind, Register
+from skep.verifier.scalar import Scalar
+from skep.verifier.slots import INVALID, MISC, UNUSED, Slot
+from skep.verifier.state import Frame, State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Match(Enum):
+    """How closely a state has to match."""
+
+    #: The kept state is finished: what it did not depend on may differ.
+    PRUNE = "prune"
+    #: The kept state is not finished: ranges may be narrower, nothing may be missing.
+    WITHIN = "within"
+    #: Nothing may differ: a loop that changes nothing.
+    SAME = "same"
+
+
+class Checkpoint:
+    """A kept state. ``branches`` is how many paths from it are not finished.
+
+    ``precise`` holds for each frame two masks: of the registers, and of the stack slots, whose numbers matter.
+    """
+
+    __slots__ = ("branches", "clean", "hits", "index", "misses", "precise", "state")
+
+    def __init__(self, state: State, index: int) -> None:
+        self.state = state
+        self.index = index
+        self.branches = 1
+        self.hits = 0
+        self.misses = 0
+        self.clean = False
+        self.precise: list[list[int]] = [[0, 0] for _ in state.frames]
+
+
+class _Identities:
+    """Which id of the kept state stands for which of the current one: one for one."""
+
+    __slots__ = ("_back", "_forth", "_next")
+
+    def __init__(self) -> None:
+        self._forth: dict[int, int] = {}
+        self._back: dict[int, int] = {}
+        self._next = -1
+
+    def agree(self, old: int, current: int) -> bool:
+        """Whether the two can stand for each other; having none only agrees with having none."""
+        if not old or not current:
+            return old == current
+        known = self._forth.get(old)
+        if known is None:
+            if current in self._back:
+                return False
+            self._forth[old] = current
+            self._back[current] = old
+            return True
+        return known == current
+
+    def agree_as_numbers(self, old: int, current: int) -> bool:
+        """The same for numbers: having no id is having one that nothing else has."""
+        if not old:
+            old = self._next
+            self._next -= 1
+        if not current:
+            current = self._next
+            self._next -= 1
+        return self.agree(old, current)
+
+
+@lru_cache(maxsize=1 << 16)
+def within(current: Scalar, old: Scalar) -> bool:
+    """Whether all numbers of ``current`` are among those of ``old``."""
+    return (
+        old.umin <= current.umin
+        and current.umax <= old.umax
+        and old.smin <= current.smin
+        and current.smax <= old.smax
+        and old.umin32 <= current.umin32
+        and current.umax32 <= old.umax32
+        and old.smin32 <= current.smin32
+        and current.smax32 <= old.smax32
+        and tnum.within(current.bits, old.bits)
+    )
+
+
+def same_scalar(one: Scalar, other: Scalar) -> bool:
+    """Whether two scalars stand for the same numbers; interning may have forgotten one of them."""
+    return one is other or (within(one, other) and within(other, one))
+
+
+#: Kinds of which a narrower one will do for a wider one.
+_RANGED = frozenset({Kind.MAP_VALUE, Kind.MAP_KEY, Kind.MEMORY, Kind.BUFFER, Kind.TRACEPOINT_BUFFER})
+_PACKET = frozenset({Kind.PACKET, Kind.PACKET_META})
+
+
+def _identical(old: Register, current: Register, ids: _Identities) -> bool:
+    return (
+        old.kind is current.kind
+        and old.flags == current.flags
+        and old.offset == current.offset
+        and old.extent == current.extent
+        and old.frame == current.frame
+        and old.subject == current.subject
+        and same_scalar(old.scalar, current.scalar)
+        and ids.agree(old.id, current.id)
+        and ids.agree(old.reference, current.reference)
+    )
+
+
+def _register_matches(old: Register, current: Register, precise: bool, ids: _Identities, match: Match) -> bool:
+    if match is Match.SAME:
+        return _identical(old, current, ids)
+    kind = old.kind
+    if kind is Kind.NOT_INITIALISED:
+        return match is Match.PRUNE or current.kind is Kind.NOT_INITIALISED
+    if kind is not current.kind:
+        return False
+    if kind is Kind.SCALAR:
+        if not precise and match is Match.PRUNE:
+            return True
+        if (old.flags ^ current.flags) & SHIFTED or (old.flags & SHIFTED and old.offset != current.offset):
+            return False
+        return within(current.scalar, old.scalar) and ids.agree_as_numbers(old.id, current.id)
+    if old is current and not (old.id or old.reference):
+        return True
+    if kind in _RANGED:
+        return (
+            old.flags == current.flags
+            and old.offset == current.offset
+            and old.extent == current.extent
+            and old.subject == current.subject
+            and within(current.scalar, old.scalar)
+            and ids.agree(old.id, current.id)
+            and ids.agree(old.reference, current.reference)
+        )
+    if kind in _PACKET:
+        return (
+            old.extent <= current.extent
+            and old.offset == current.offset
+            and ids.agree(old.id, current.id)
+            and within(current.scalar, old.scalar)
+        )
+    return _identical(old, current, ids)
+
+
+def _registers_match(old: Frame, current: Frame, live: int, precise: int, ids: _Identities, match: Match) -> bool:
+    mine, theirs = old.registers, current.registers
+    for index in _indices(live):
+        one, other = mine[index], theirs[index]
+        if match is Match.PRUNE:
+            # The three common cases, before the call.
+            if one.kind is Kind.SCALAR:
+                if other.kind is not Kind.SCALAR:
+                    return False
+                if not precise >> index & 1:
+                    continue
+            elif one is other and not (one.id or one.reference):
+                continue
+        if not _register_matches(one, other, bool(precise >> index & 1), ids, match):
+            return False
+    return True
+
+
+@lru_cache(maxsize=1 << 12)
+def _indices(mask: int) -> tuple[int, ...]:
+    """The numbers of the bits that are set, of registers."""
+    return tuple(index for index in range(11) if mask >> index & 1)
+
+
+def _stack_matches(old: Frame, current: Frame, precise: int, ids: _Identities, match: Match) -> bool:
+    there = len(current.slots)
+    for index, mine in enumerate(old.slots):
+        theirs = current.slots[index] if index < there else None
+        if mine is theirs and not mine.is_spill:
+            continue
+        if not _slot_matches(mine, theirs, bool(precise >> index & 1), ids, match):
+            return False
+    return True
+
+
+def _slot_matches(mine: Slot, theirs: Slot | None, precise: bool, ids: _Identities, match: Match) -> bool:
+    if match is Match.SAME and (theirs is None or mine.bytes != theirs.bytes):
+        return False
+    # Bytes that may be anything match whatever is there.
+    if not mine.bytes.strip(INVALID + MISC):
+        return True
+    if theirs is None:
+        return False
+    if mine.whole_number is not None and theirs.whole_number is not None:
+        return _register_matches(mine.whole_number, theirs.whole_number, precise, ids, match)
+    for one, other in zip(mine.bytes, theirs.bytes, strict=True):
+        if one not in (INVALID, MISC) and one != other:
+            return False
+    return not mine.is_spill or _register_matches(mine.register, theirs.register, precise, ids, match)
+
+
+def matches(checkpoint: Checkpoint, current: State, live: Sequence[int], match: Match) -> bool:
+    """Whether ``current``, at the same instruction, is no more general than ``checkpoint``.
+
+    ``live`` are, by instruction, the registers that matter.
+    """
+    old = checkpoint.state
+    if len(old.frames) != len(current.frames):
+        return False
+    if len(old.references) != len(current.references) or len(old.locks) != len(current.locks):
+        return False
+    if old.rcu_depth != current.rcu_depth or old.preempt_depth != current.preempt_depth:
+        return False
+    for one, other in zip(old.frames, current.frames, strict=True):
+        if one.call_site != other.call_site:
+            return False
+    ids = _Identities()
+    for one_reference, other_reference in zip(old.references, current.references, strict=True):
+        if not ids.agree(one_reference.id, other_reference.id):
+            return False
+    for one_lock, other_lock in zip(old.locks, current.locks, strict=True):
+        if one_lock.subject is not other_lock.subject or not ids.agree(one_lock.id, other_lock.id):
+            return False
+    top = len(old.frames) - 1
+    for level, (one, other) in enumerate(zip(old.frames, current.frames, strict=True)):
+        if one.rounds > other.rounds:
+            return False
+        place = checkpoint.index if level == top else old.frames[level + 1].call_site
+        registers, slots = checkpoint.precise[level]
+        if not _registers_match(one, other, live[place], registers, ids, match):
+            return False
+        if not _stack_matches(one, other, slots, ids, match):
+            return False
+    return True
+
+
+def forget_dead(checkpoint: Checkpoint, live: Sequence[int], alive: Sequence[int]) -> None:
+    """Take from a finished checkpoint what nothing onwards reads. ``alive`` are the live slots of each frame."""
+    state = checkpoint.state
+    top = len(state.frames) - 1
+    for level, frame in enumerate(state.frames):
+        mask = live[checkpoint.index if level == top else state.frames[level + 1].call_site]
+        for index in range(10):
+            if not mask >> index & 1:
+                frame.registers[index] = NOTHING
+        for index in range(len(frame.slots)):
+            if not alive[level] >> index & 1:
+                frame.slots[index] = UNUSED
+    checkpoint.clean = True

@@ -1,0 +1,111 @@
+"""What is fixed for all paths of a program: its type, licence, maps, and what the rules depend on beyond them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Literal
+
+from skep.objects.kinds import AttachType, MapType, ProgramType
+from skep.objects.spec import MapReference, ProgramSpec
+from skep.verifier.maps import MapFacts
+from skep.verifier.register import Kind
+from skep.verifier.rejection import NotCovered, Rejection
+
+_STRICT_ALIGNMENT = 1 << 0
+_GPL_COMPATIBLE = frozenset(
+    {"GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"}
+)
+
+_TRACING = frozenset(
+    {
+        ProgramType.KPROBE,
+        ProgramType.TRACEPOINT,
+        ProgramType.PERF_EVENT,
+        ProgramType.RAW_TRACEPOINT,
+        ProgramType.RAW_TRACEPOINT_WRITABLE,
+    }
+)
+_SLEEPABLE_MAPS = frozenset(
+    {
+        MapType.HASH,
+        MapType.LRU_HASH,
+        MapType.ARRAY,
+        MapType.PERCPU_HASH,
+        MapType.PERCPU_ARRAY,
+        MapType.LRU_PERCPU_HASH,
+        MapType.ARRAY_OF_MAPS,
+        MapType.HASH_OF_MAPS,
+        MapType.RINGBUF,
+        MapType.USER_RINGBUF,
+        MapType.INODE_STORAGE,
+        MapType.SK_STORAGE,
+        MapType.TASK_STORAGE,
+        MapType.CGRP_STORAGE,
+        MapType.QUEUE,
+        MapType.STACK,
+        MapType.ARENA,
+    }
+)
+
+#: The attach type that a program has where nobody says one.
+_DEFAULT_ATTACH = {
+    ProgramType.CGROUP_SOCK_ADDR: AttachType.CGROUP_INET4_CONNECT,
+    ProgramType.CGROUP_SOCKOPT: AttachType.CGROUP_GETSOCKOPT,
+    ProgramType.SK_LOOKUP: AttachType.SK_LOOKUP,
+    ProgramType.NETFILTER: AttachType.NETFILTER,
+}
+
+
+class Context:
+    """One program under verification."""
+
+    def __init__(self, spec: ProgramSpec, program_type: ProgramType) -> None:
+        self.spec = spec
+        self.type = program_type
+        self.attach_type: AttachType | None = spec.attach_type or _DEFAULT_ATTACH.get(program_type)
+        self.sleepable = spec.sleepable or program_type is ProgramType.SYSCALL
+        self.is_gpl = spec.license in _GPL_COMPATIBLE
+        self.strict_alignment = bool(spec.flags & _STRICT_ALIGNMENT)
+        self.byte_order: Literal["little", "big"] = sys.byteorder
+        self.maps = {name: MapFacts(map) for name, map in spec.maps.items()}
+        #: How many CPUs the machine may have.
+        self.cpus = os.cpu_count() or 1
+        #: By instruction, the kind of pointer that its access was seen with.
+        self.access_kinds: dict[int, Kind] = {}
+
+    def map_at(self, slot: int) -> MapFacts:
+        """The map that the wide load at ``slot`` names."""
+        reference = self.spec.references[slot]
+        assert isinstance(reference, MapReference)
+        found = self.maps.get(reference.map)
+        if found is None:
+            raise NotCovered(f"map {reference.map}, which the program does not define", instruction=slot)
+        return found
+
+    def check_maps(self) -> None:
+        """Refuse maps that programs of this type cannot use, in the order in which the program names them."""
+        for slot, reference in sorted(self.spec.references.items()):
+            if isinstance(reference, MapReference):
+                self._check_map(self.map_at(slot), slot)
+
+    def _check_map(self, map: MapFacts, slot: int) -> None:
+        is_tracing = self.type in _TRACING
+        if is_tracing and map.holds("bpf_list_head", "bpf_rb_root"):
+            raise Rejection("tracing progs cannot use bpf_{list_head,rb_root} yet", instruction=slot, map=map.name)
+        if map.holds("bpf_spin_lock", "bpf_res_spin_lock"):
+            if self.type is ProgramType.SOCKET_FILTER:
+                raise Rejection("socket filter progs cannot use bpf_spin_lock yet", instruction=slot, map=map.name)
+            if is_tracing:
+                raise Rejection("tracing progs cannot use bpf_spin_lock yet", instruction=slot, map=map.name)
+        for name in ("bpf_timer", "bpf_wq"):
+            if is_tracing and map.holds(name):
+                raise Rejection(f"tracing progs cannot use {name} yet", instruction=slot, map=map.name)
+        if map.type is MapType.STRUCT_OPS:
+            raise Rejection("bpf_struct_ops map cannot be used in prog", instruction=slot, map=map.name)
+        if self.sleepable and map.type not in _SLEEPABLE_MAPS:
+            raise Rejection(
+                "Sleepable programs can only use array, hash, ringbuf and local storage maps",
+                instruction=slot,
+                map=map.name,
+            )

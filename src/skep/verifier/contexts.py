@@ -1,0 +1,58 @@
+"""Accesses to a program's context: which fields a type has, and what a register holds after reading one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from skep.programs import KINDS
+from skep.programs.field import FieldKind
+from skep.verifier.context_tables import table_of
+from skep.verifier.register import ANY_NUMBER, MAYBE_NULL, Kind, Register, register
+from skep.verifier.rejection import NotCovered, Rejection
+
+if TYPE_CHECKING:
+    from skep.verifier.exploration import Explorer
+    from skep.verifier.memory import Access
+
+_POINTERS = {
+    FieldKind.PACKET: (Kind.PACKET, 0),
+    FieldKind.PACKET_END: (Kind.PACKET_END, 0),
+    FieldKind.PACKET_META: (Kind.PACKET_META, 0),
+    FieldKind.FLOW_KEYS: (Kind.FLOW_KEYS, 0),
+    FieldKind.SOCKET: (Kind.SOCK_COMMON, MAYBE_NULL),
+}
+
+
+def context_access(explorer: Explorer, access: Access) -> Register:
+    """What a load from the context leaves in a register, or the refusal of a load or store."""
+    context = explorer.context
+    offset, size = access.offset, access.size
+    kind = KINDS.get(context.type)
+    pointer = None
+    if kind is not None and not kind.takes_memory:
+        field = kind.field_at(offset, size, write=access.is_store, attach_type=context.attach_type)
+        if field is None:
+            raise _refused(access)
+        pointer = _POINTERS.get(field.kind)
+    else:
+        table = table_of(context.type, context.attach_type)
+        if table is None:
+            raise NotCovered(f"the context of {context.type.label} programs")
+        if not table.permits(offset, size, store=access.is_store):
+            raise _refused(access)
+        pointer = table.pointers.get(offset)
+    if access.is_store or pointer is None:
+        return ANY_NUMBER
+    found, flags = pointer
+    if found is Kind.OBJECT:
+        raise NotCovered(f"kernel objects in the context of {context.type.label} programs")
+    return register(found, id=explorer.new_id() if flags & MAYBE_NULL else 0, flags=flags)
+
+
+def _refused(access: Access) -> Rejection:
+    return Rejection(
+        f"invalid bpf_context access off={access.offset} size={access.size}",
+        offset=access.offset,
+        size=access.size,
+        store=access.is_store,
+    )

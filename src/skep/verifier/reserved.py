@@ -1,0 +1,47 @@
+"""Fields that an instruction does not use must be zero; which message says so when one is not.
+
+Linux looks at them when a path gets to the instruction, so that what is never reached may hold anything.
+"""
+
+from __future__ import annotations
+
+from skep.isa.instruction import Instruction
+from skep.isa.opcodes import REGISTERS
+from skep.isa.row import Row
+
+_ATOMIC_MODE = 0xC0
+
+
+def violation(instruction: Instruction, row: Row | None) -> str | None:
+    """The message for the first reserved field of an instruction that is set, or None."""
+    family = _family(instruction)
+    if row is None:
+        if instruction.opcode & 0x07 == 0x03 and instruction.opcode & 0xE0 == _ATOMIC_MODE:
+            return f"BPF_ATOMIC uses invalid atomic opcode {instruction.imm & 0xFFFFFFFF:02x}"
+        return f"{family} uses reserved fields"
+    for field in ("dst", "src", "offset", "imm"):
+        fixed: int | None = getattr(row, field)
+        if fixed is not None and getattr(instruction, field) != fixed:
+            return f"{family} uses reserved fields"
+    return None
+
+
+def bad_register(instruction: Instruction, row: Row) -> int | None:
+    """The register number of an instruction that no register has, the source first."""
+    for field in ("src", "dst"):
+        if getattr(row, field) is None and getattr(instruction, field) >= REGISTERS:
+            number: int = getattr(instruction, field)
+            return number
+    return None
+
+
+def _family(instruction: Instruction) -> str:
+    opcode = instruction.opcode
+    group, operation = opcode & 0x07, opcode & 0xF0
+    if group in (0x04, 0x07):
+        return {0xD0: "BPF_END", 0x80: "BPF_NEG", 0xB0: "BPF_MOV"}.get(operation, "BPF_ALU")
+    if group in (0x05, 0x06):
+        return {0x00: "BPF_JA", 0x80: "BPF_CALL", 0x90: "BPF_EXIT"}.get(operation, "BPF_JMP/JMP32")
+    if group == 0x00:
+        return "BPF_LD_IMM64" if opcode == 0x18 else "BPF_LD_[ABS|IND]"
+    return {0x01: "BPF_LDX", 0x02: "BPF_ST", 0x03: "BPF_STX"}[group]

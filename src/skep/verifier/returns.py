@@ -1,0 +1,144 @@
+"""Ends: of the program with a value that its type permits and nothing held, and of functions that it calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from skep.objects.kinds import AttachType, ProgramType
+from skep.verifier.checks import readable
+from skep.verifier.register import Kind
+from skep.verifier.rejection import NotCovered, Rejection
+from skep.verifier.scalar import S64_MAX, S64_MIN, Scalar
+
+if TYPE_CHECKING:
+    from skep.verifier.exploration import Explorer
+
+_T, _A = ProgramType, AttachType
+_ONE = (1, 1)
+_SWITCH = (0, 1)
+
+#: The least and greatest value that programs of a type may return; types that are missing may return anything.
+_RANGES: dict[ProgramType, tuple[int, int]] = {
+    _T.CGROUP_SKB: _SWITCH,
+    _T.CGROUP_SOCK: _SWITCH,
+    _T.CGROUP_SOCK_ADDR: _SWITCH,
+    _T.CGROUP_DEVICE: _SWITCH,
+    _T.CGROUP_SYSCTL: _SWITCH,
+    _T.CGROUP_SOCKOPT: _SWITCH,
+    _T.SOCK_OPS: _SWITCH,
+    _T.SK_LOOKUP: _SWITCH,
+    _T.NETFILTER: _SWITCH,
+}
+#: The same for attach types that differ.
+_ATTACH_RANGES: dict[AttachType, tuple[int, int]] = {
+    _A.CGROUP_INET_EGRESS: (0, 3),
+    _A.CGROUP_INET4_BIND: (0, 3),
+    _A.CGROUP_INET6_BIND: (0, 3),
+    **dict.fromkeys(
+        (
+            _A.CGROUP_UDP4_RECVMSG,
+            _A.CGROUP_UDP6_RECVMSG,
+            _A.CGROUP_UNIX_RECVMSG,
+            _A.CGROUP_INET4_GETPEERNAME,
+            _A.CGROUP_INET6_GETPEERNAME,
+            _A.CGROUP_UNIX_GETPEERNAME,
+            _A.CGROUP_INET4_GETSOCKNAME,
+            _A.CGROUP_INET6_GETSOCKNAME,
+            _A.CGROUP_UNIX_GETSOCKNAME,
+        ),
+        _ONE,
+    ),
+    _A.TRACE_KPROBE_SESSION: _SWITCH,
+    _A.TRACE_UPROBE_SESSION: _SWITCH,
+}
+_DEPENDS_ON_TARGET = frozenset({_T.TRACING, _T.LSM, _T.STRUCT_OPS, _T.EXT})
+_BY_ATTACH = frozenset({_T.CGROUP_SKB, _T.CGROUP_SOCK_ADDR, _T.KPROBE})
+
+
+def return_range(program: ProgramType, attach_type: AttachType | None) -> tuple[int, int] | None:
+    """What a program may return, or None if anything."""
+    if program in _DEPENDS_ON_TARGET:
+        raise NotCovered(f"return values of {program.label} programs")
+    if program in _BY_ATTACH and attach_type in _ATTACH_RANGES:
+        return _ATTACH_RANGES[attach_type]
+    return _RANGES.get(program)
+
+
+def leave(explorer: Explorer) -> None:
+    """The step of ``exit``: back to the caller, or the end of a path."""
+    explorer.jumps += 1
+    state = explorer.state
+    frames = state.frames
+    if len(frames) == 1 or frames[-1].callback is not None:
+        check_nothing_held(explorer, "BPF_EXIT instruction in main prog", locks=len(frames) == 1)
+    if len(frames) > 1:
+        _return_to_caller(explorer)
+        return
+    _check_result(explorer)
+    explorer.end_path()
+
+
+def check_nothing_held(explorer: Explorer, prefix: str, *, locks: bool = True) -> None:
+    """Refuse to leave with something acquired that was not given back."""
+    state = explorer.state
+    if state.references:
+        details = [f"Unreleased reference id={one.id} alloc_insn={one.instruction}" for one in state.references]
+        raise Rejection(f"{prefix} would lead to reference leak", *details, references=state.references)
+    if locks and state.locks:
+        raise Rejection(f"{prefix} cannot be used inside bpf_spin_lock-ed region")
+
+
+def _return_to_caller(explorer: Explorer) -> None:
+    state = explorer.state
+    frames = state.frames
+    callee, caller = frames[-1], frames[-2]
+    readable(explorer, 0)
+    result = callee.registers[0]
+    if result.kind is Kind.STACK:
+        raise Rejection("cannot return stack pointer to the caller")
+    site = callee.call_site
+    if callee.callback is not None:
+        if result.kind is not Kind.SCALAR:
+            raise Rejection("R0 not a scalar value")
+        explorer.mark_precise(0)
+        low, high = callee.callback
+        if result.scalar.smin < low or result.scalar.smax > high:
+            raise Rejection(_outside("At callback return", "R0", result.scalar, (low, high)))
+        from skep.verifier.callbacks import back_to_helper
+
+        back_to_helper(explorer)
+        return
+    caller.registers[0] = result
+    frames.pop()
+    explorer.enter(state)
+    explorer.next = site + 1
+
+
+def _check_result(explorer: Explorer) -> None:
+    context = explorer.context
+    limits = return_range(context.type, context.attach_type)
+    readable(explorer, 0)
+    result = explorer.registers[0]
+    if limits is None:
+        return
+    place = "At program exit"
+    if result.kind is not Kind.SCALAR:
+        raise Rejection(f"{place} the register R0 is not a known value ({result.type_name})", register=0)
+    explorer.mark_precise(0)
+    low, high = limits
+    if not (low <= result.scalar.smin32 and result.scalar.smax32 <= high):
+        raise Rejection(_outside(place, "R0", result.scalar, limits), register=0, limits=limits)
+
+
+def _outside(place: str, name: str, value: Scalar, limits: tuple[int, int]) -> str:
+    text = f"{place} the register {name} has"
+    unknown = True
+    if value.smin > S64_MIN:
+        text += f" smin={value.smin}"
+        unknown = False
+    if value.smax < S64_MAX:
+        text += f" smax={value.smax}"
+        unknown = False
+    if unknown:
+        text += " unknown scalar value"
+    return f"{text} should have been in [{limits[0]}, {limits[1]}]"

@@ -1,0 +1,124 @@
+"""The verdict on one program: structure first, then every path of the program and of its global functions."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+from skep.errors import UnsupportedError
+from skep.objects.kinds import ProgramType
+from skep.objects.spec import ProgramSpec
+from skep.verifier.context import Context
+from skep.verifier.explanation import explain
+from skep.verifier.exploration import Explorer
+from skep.verifier.flow import Flow
+from skep.verifier.global_functions import entry_state
+from skep.verifier.instructions import prepare
+from skep.verifier.log import log_of
+from skep.verifier.register import Kind, register
+from skep.verifier.rejection import NotCovered, Rejection
+from skep.verifier.report import Report
+from skep.verifier.stack_depth import check_stack_depth
+from skep.verifier.stack_liveness import StackLiveness
+from skep.verifier.state import State
+from skep.verifier.structure import Structure
+
+#: The kernel whose verdicts are given.
+KERNEL = "6.18"
+
+
+@dataclass(slots=True)
+class _Run:
+    """What is known once a run has stopped, however it did."""
+
+    explorer: Explorer | None = None
+    processed: int = 0
+    stack_depth: tuple[int, ...] = ()
+
+
+def verify(spec: ProgramSpec, *, type: ProgramType | None = None, kernel: str = KERNEL, log_level: int = 0) -> Report:
+    """Whether Linux ``kernel`` would accept ``spec``, and if not, why.
+
+    ``type`` stands in where the spec has none. With ``log_level`` 4 the report has the sums as the kernel's log
+    prints them. Nothing is loaded and no rights are needed. A program that depends on
+    what is not checked here gets the verdict ``unsupported``, never a wrong ``accept``.
+    """
+    started = time.perf_counter()
+    run = _Run()
+    if kernel != KERNEL:
+        report = Report(spec.name, "unsupported", f"the rules of Linux {kernel} (known are those of {KERNEL})")
+    else:
+        try:
+            _verify(spec, type, run)
+            report = Report(spec.name, "accept")
+        except Rejection as rejection:
+            instruction = rejection.facts.get("instruction")
+            where = instruction if isinstance(instruction, int) else _place(run)
+            report = Report(
+                spec.name,
+                "reject",
+                rejection.message,
+                rejection.preceding,
+                where,
+                explanation=explain(rejection.message),
+            )
+        except NotCovered as missing:
+            where = missing.instruction if missing.instruction is not None else _place(run)
+            report = Report(spec.name, "unsupported", missing.problem, instruction=where)
+        except UnsupportedError as missing:
+            report = Report(spec.name, "unsupported", missing.problem, instruction=_place(run))
+    explorer = run.explorer
+    if explorer is not None:
+        report = replace(
+            report,
+            processed=run.processed + explorer.processed,
+            total_states=explorer.total_states,
+            peak_states=explorer.peak_states,
+            stack_depth=tuple(explorer.deepest),
+            visits=tuple(explorer.visits),
+        )
+    report = replace(report, program=spec, milliseconds=(time.perf_counter() - started) * 1e3)
+    return replace(report, log=log_of(report, explorer)) if log_level else report
+
+
+def _place(run: _Run) -> int | None:
+    return None if run.explorer is None or not run.explorer.processed else run.explorer.index
+
+
+def _verify(spec: ProgramSpec, type: ProgramType | None, run: _Run) -> None:
+    program_type = spec.type if spec.type is not None else type
+    if program_type is None:
+        raise NotCovered(f"a program of unknown type (section {spec.section})")
+    if program_type in (ProgramType.RAW, ProgramType.UNSPEC):
+        raise NotCovered(f"programs of type {program_type.label}, which Linux does not have")
+    if not spec.instructions:
+        raise Rejection("the program is empty")
+    if spec.core_relocations:
+        raise NotCovered("CO-RE relocations; fit the program to a kernel first")
+    structure = Structure(spec)
+    context = Context(spec, program_type)
+    context.check_maps()
+    flow = Flow(structure)
+    instructs = prepare(structure, context)
+    liveness = StackLiveness(structure)
+    explorer = run.explorer = Explorer(context, structure, flow, instructs, liveness)
+    explorer.run(0, _first_state())
+    _verify_globals(structure, context, explorer)
+    check_stack_depth(structure, explorer.deepest)
+
+
+def _first_state() -> State:
+    state = State()
+    state.frames[0].registers[1] = register(Kind.CONTEXT)
+    return state
+
+
+def _verify_globals(structure: Structure, context: Context, explorer: Explorer) -> None:
+    """Follow the global functions that were called, each on its own, until no new one is found."""
+    done: set[int] = set()
+    while waiting := sorted(explorer.called_globals - done):
+        for index in waiting:
+            done.add(index)
+            function = structure.subprograms[index]
+            explorer.forget_states()
+            explorer.run(function.start, entry_state(context, function))
