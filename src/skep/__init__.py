@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from skep.errors import SkepError
     from skep.machine import Machine, Packet, Program, Result, Runs, read_capture, write_capture
     from skep.objects import Spec, open, with_global
+    from skep.verifier import verify
 
 #: Public name to the module that defines it.
 _HOMES = {
@@ -31,6 +32,7 @@ _HOMES = {
     "Spec": "skep.objects",
     "open": "skep.objects",
     "read_capture": "skep.machine",
+    "verify": "skep.verifier",
     "with_global": "skep.objects",
     "write_capture": "skep.machine",
 }
@@ -45,6 +47,7 @@ __all__ = [
     "Spec",
     "open",
     "read_capture",
+    "verify",
     "with_global",
     "write_capture",
 ]

@@ -19,6 +19,7 @@ COMMANDS = {
     "diff": "Compare programs on the interpreter, the JIT and the kernel.",
     "bench": "Time a program on the engines, side by side.",
     "fuzz": "Run random programs through every engine.",
+    "verify": "Say whether Linux would accept programs, and why not.",
     "asm": "Assemble BPF text into bytecode.",
     "disasm": "Print a program as assembly, with C lines if asked.",
     "btf": "Print types as C, or cut a kernel's types down to what programs need.",
