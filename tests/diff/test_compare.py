@@ -148,11 +148,34 @@ def test_what_the_kernel_refuses_is_said_and_the_others_compared() -> None:
     assert outcome.verdicts["kernel"].accepted
 
 
-def test_a_fault_is_a_difference_and_the_jit_does_not_see_it() -> None:
-    text = "r2 = *(u32 *)(r1 + 0)\nr0 = *(u8 *)(r2 + 3000)\nexit"
-    outcome = compare(spec(text), Options(engines=OWN, count=1))
+def test_what_the_interpreter_stops_the_jit_does_not_see() -> None:
+    text = """
+        r2 = *(u32 *)(r1 + 0)
+        r3 = *(u32 *)(r1 + 4)
+        r0 = 2
+        r4 = r2
+        r4 += 60
+        if r4 <= r3 goto out
+        r0 = *(u8 *)(r2 + 3000)
+    out:
+        exit
+    """
+    outcome = compare(spec(text), Options(engines=OWN, inputs=(bytes(60), bytes(80), bytes(20), bytes(60))))
     assert outcome.engines == OWN
     assert not outcome.differences
+    assert (outcome.tried, outcome.compared) == (2, True)
+    assert "3000" in outcome.fault or "beyond" in outcome.fault
+    outcome = compare(spec(text), Options(engines=OWN, inputs=(bytes(20),)))
+    assert outcome.fault
+    assert not outcome.compared
+
+
+@needs_kernel
+def test_kernel_functions_keep_a_program_out_of_the_kernel() -> None:
+    path = ROOT / "tests" / "engines" / "kernel" / "objects" / "kernel_functions.bpf.o"
+    for one in objects.open(path).programs.values():
+        outcome = compare(one, Options(count=2))
+        assert "part of the kernel" in outcome.missing["kernel"]
 
 
 def test_observations_differ_where_they_differ_first() -> None:

@@ -47,7 +47,8 @@ class Outcome:
     ``engines`` are those that it was compared on, ``missing`` why others were not; fewer than two engines compare
     nothing. ``verdicts`` are those of the verifiers that were asked, by name. ``replaced`` are helpers whose results
     were constants on all engines, ``refused`` how many inputs an engine did not take, and ``unwritten`` whether
-    something was left out of the comparison because the program reads stack that it never wrote. If there are
+    something was left out of the comparison because the program reads stack that it never wrote. ``fault`` is what
+    the interpreter stopped the program for, which ends the comparison: the JIT is not run on that input. If there are
     ``differences``, ``inputs`` and ``reduced`` are the smallest inputs and program that were found to show them.
     """
 
@@ -59,6 +60,7 @@ class Outcome:
     tried: int = 0
     refused: int = 0
     unwritten: bool = False
+    fault: str = ""
     differences: tuple[Difference, ...] = ()
     inputs: tuple[bytes, ...] = ()
     reduced: ProgramSpec | None = None
@@ -101,12 +103,15 @@ def compare(spec: ProgramSpec, options: Options = Options()) -> Outcome:
         for start in range(0, len(taken), _SEQUENCE):
             sequence = taken[start : start + _SEQUENCE]
             found, unwritten = bench.differences(sequence)
-            outcome = replace(outcome, unwritten=outcome.unwritten or unwritten)
+            outcome = replace(outcome, unwritten=outcome.unwritten or unwritten, fault=bench.fault)
             if found:
                 if options.shrink:
                     sequence = bench.smaller(sequence, found)
                     found, _ = bench.differences(sequence)
                 outcome = replace(outcome, differences=tuple(found), inputs=tuple(sequence))
+            if bench.fault:
+                outcome = replace(outcome, tried=start + bench.ran)
+            if found or bench.fault:
                 break
     if outcome.differences and options.shrink:
         reduced = _smaller_program(settled.spec, options, outcome)
@@ -124,6 +129,9 @@ class _Bench:
         self.subjects: dict[str, Subject] = {}
         self.missing: dict[str, str] = {}
         self.verdicts: dict[str, Verdict] = {}
+        #: What the interpreter stopped the program for the last time, and on how many inputs it had run before.
+        self.fault = ""
+        self.ran = 0
         self._cpus, self._cpu = 1, 0
         try:
             self._load(own)
@@ -178,13 +186,13 @@ class _Bench:
         )
 
     def observe(self, inputs: Sequence[bytes]) -> dict[str, Observation]:
-        """What each engine shows; without the JIT where the interpreter stopped the program."""
+        """What each engine shows; of the JIT only up to the input on which the interpreter stops the program."""
         observed: dict[str, Observation] = {}
+        self.fault, self.ran = "", len(inputs)
         for name, subject in self.subjects.items():
-            checked = observed.get("interpreter")
-            if name == "jit" and checked is not None and any(one.fault for one in checked.endings):
-                continue
-            observed[name] = subject.observe(inputs)
+            seen = observed[name] = subject.observe(inputs[: self.ran] if name == "jit" else inputs)
+            if name == "interpreter" and seen.endings and seen.endings[-1].fault:
+                self.fault, self.ran = seen.endings[-1].fault, len(seen.endings) - 1
         return observed
 
     def differences(self, inputs: Sequence[bytes]) -> tuple[list[Difference], bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -95,17 +95,16 @@ def differences(observed: Mapping[str, Observation]) -> list[Difference]:
     first = observed[names[0]]
     if all(observed[name] == first for name in names[1:]):
         return []
-    found: list[Difference] = []
-    shortest = min(len(one.endings) for one in observed.values())
-    for index in range(shortest):
-        endings = {name: observed[name].endings[index] for name in names}
-        found += _of_endings(endings, index)
-        if found:
+    for index in range(max(len(one.endings) for one in observed.values())):
+        # An engine that a program was stopped on, or kept from, has no more to show.
+        endings = {name: one.endings[index] for name, one in observed.items() if index < len(one.endings)}
+        if len(endings) > 1 and (found := _of_endings(endings, index)):
             return found
-    return _of_maps({name: observed[name].maps for name in names})
+    whole = {name: one.maps for name, one in observed.items() if len(one.endings) == len(first.endings)}
+    return _of_maps(whole) if len(whole) == len(names) else []
 
 
-def _of_endings(endings: Mapping[str, Ending], index: int) -> Sequence[Difference]:
+def _of_endings(endings: Mapping[str, Ending], index: int) -> list[Difference]:
     rows: dict[str, dict[str, int | bytes | str | None]] = {
         "fault": {name: one.fault or None for name, one in endings.items()},
         "return value": {name: one.retval for name, one in endings.items()},

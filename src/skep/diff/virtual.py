@@ -15,6 +15,7 @@ from types import MappingProxyType
 from skep.isa import BY_NAME, Instruction, Instructions, row_of
 from skep.isa.meaning import Call
 from skep.objects import ProgramSpec
+from skep.objects.spec import KfuncReference, KsymReference
 from skep.stdlib.prototypes import NUMBERS
 
 #: Helpers whose result is a number that is of one moment or of one computer, and that do nothing else.
@@ -67,8 +68,8 @@ _OF_THE_COMPUTER: Mapping[int, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A program to compare: ``replaced`` are the helpers whose calls give constants, ``own`` maps the helpers that
-    keep it out of the kernel to the reason."""
+    """A program to compare: ``replaced`` are the helpers whose calls give constants, ``own`` maps the helpers
+    and kernel symbols that keep it out of the kernel to the reason."""
 
     spec: ProgramSpec
     replaced: tuple[str, ...]
@@ -86,6 +87,10 @@ def settle(spec: ProgramSpec) -> Settled:
     names = {number: f"bpf_{name}" for name, number in NUMBERS.items()}
     replaced = tuple(sorted(names[number] for number in called & _MOMENTARY))
     own = {names[number]: _OF_THE_COMPUTER[number] for number in sorted(called) if number in _OF_THE_COMPUTER}
+    for one in everything.values():
+        for reference in one.references.values():
+            if isinstance(reference, KfuncReference | KsymReference):
+                own[reference.name] = "is a part of the kernel that there is only there"
     return Settled(settled[spec.name], replaced, own)
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Differences that are shown of one program; JSON has them all.
 _SHOWN = 12
+#: Inputs that are shown.
+_INPUTS = 4
 #: Bytes of a value that are shown before and behind the first that differs.
 _AROUND = 8
 
@@ -61,7 +63,13 @@ class Report:
         if hidden > 0:
             table.caption, table.caption_justify = f"{hidden} more", "left"
         self._print(table)
-        for number, data in enumerate(outcome.inputs):
+        # Without shrinking there may be many; the last that was run is the one that shows it.
+        places = [one.place for one in outcome.differences if isinstance(one.place, int)]
+        last = min(places, default=len(outcome.inputs) - 1)
+        if last >= _INPUTS:
+            self._print(f"inputs 0 to {last - _INPUTS} came before those shown here")
+        for number in range(max(last - _INPUTS + 1, 0), last + 1):
+            data = outcome.inputs[number]
             self._print(f"input {number}: {len(data)} bytes, {data.hex()}")
             self._print(hex_dump(data))
         if outcome.reduced is not None:
@@ -84,12 +92,15 @@ def _summary(outcome: Outcome) -> str:
     if not outcome.engines and len(set(outcome.missing.values())) == 1:
         missing = [next(iter(outcome.missing.values()))]
     if not outcome.compared:
-        why = missing or ["no engine took any of the inputs"]
+        why = missing if missing or outcome.fault else ["no engine took any of the inputs"]
+        why += [f"the interpreter stopped it on the first input: {outcome.fault}"] if outcome.fault else []
         return "; ".join([f"{label}: not compared", *why])
     verdict = "DIFFERS" if outcome.differences else "the same"
     notes = [f"{label}: {verdict} on {_and(outcome.engines)}, {outcome.tried} inputs"]
     notes += [f"{outcome.refused} inputs were refused"] if outcome.refused else []
     notes += [f"with constants for what {_and(outcome.replaced)} return"] if outcome.replaced else []
+    if outcome.fault:
+        notes += [f"on the next one the interpreter stopped it, and the JIT was kept from it: {outcome.fault}"]
     notes += ["without what it reads from the stack before writing it"] if outcome.unwritten else []
     return "; ".join(notes + missing)
 
@@ -160,6 +171,7 @@ def _object(outcome: Outcome) -> dict[str, object]:
         "inputs": outcome.tried,
         "refused": outcome.refused,
         "unwritten_stack": outcome.unwritten,
+        "fault": outcome.fault or None,
         "same": not outcome.differences if outcome.compared else None,
         "differences": [
             {
