@@ -17,6 +17,7 @@ from skep.diff.observation import Difference, Observation, differences
 from skep.diff.reduce import Patience, fewer, smaller_packet, smaller_program
 from skep.diff.subject import Poison, Subject
 from skep.diff.virtual import settle
+from skep.engines.interpreter import Interpreter
 from skep.errors import KernelError, SkepError
 from skep.objects import ProgramSpec, ProgramType
 
@@ -28,6 +29,10 @@ ENGINES = ("kernel", "interpreter", "jit")
 
 #: Inputs that run one after the other on the same maps.
 _SEQUENCE = 64
+#: What the stack is filled with to see what depends on it.
+_POISONS = (0x00, 0x5A, 0xFF)
+#: Instructions that a program may execute on one input while it is made smaller: a loop without its end takes more.
+_BUDGET = 20_000
 #: Seconds for making inputs and programs smaller.
 _INPUT_SECONDS, _PROGRAM_SECONDS = 5.0, 20.0
 
@@ -132,6 +137,8 @@ class _Bench:
         #: What the interpreter stopped the program for the last time, and on how many inputs it had run before.
         self.fault = ""
         self.ran = 0
+        #: The interpreter with stacks filled with some byte, once it is needed.
+        self._poisoned: dict[str, Subject] = {}
         self._cpus, self._cpu = 1, 0
         try:
             self._load(own)
@@ -205,14 +212,12 @@ class _Bench:
 
     def _with_reason(self, found: Sequence[Difference], inputs: Sequence[bytes]) -> list[Difference]:
         """Without what depends on stack that the program reads before it writes it."""
-        from skep.engines.interpreter import Interpreter
-
         if "interpreter" not in self.subjects:
             return list(found)
-        filled = {}
-        for byte in (0x00, 0x5A, 0xFF):
-            with self._subject("interpreter", Interpreter(hooks=(Poison(byte),))) as poisoned:
-                filled[str(byte)] = poisoned.observe(inputs)
+        for byte in () if self._poisoned else _POISONS:
+            engine = Interpreter(hooks=(Poison(byte),))
+            self._poisoned[str(byte)] = self._stack.enter_context(self._subject("interpreter", engine))
+        filled = {name: subject.observe(inputs) for name, subject in self._poisoned.items()}
         unwritten = {(one.what, one.place, one.key): one for one in differences(filled)}
         changing = {one.place for one in unwritten.values() if one.what == "map" and None in one.seen.values()}
         kept = []
@@ -234,7 +239,8 @@ class _Bench:
                 return False
             return any(one.what == kind for one in self.differences(candidate)[0])
 
-        kept = fewer(inputs, shows, patience)
+        alone = next(([one] for one in reversed(inputs) if not patience.over and shows([one])), None)
+        kept = alone or fewer(inputs, shows, patience)
         for index in range(len(kept)):
 
             def with_packet(packet: bytes, index: int = index) -> bool:
@@ -266,7 +272,18 @@ def _smaller_program(spec: ProgramSpec, options: Options, outcome: Outcome) -> P
     kind = outcome.differences[0].what
     chosen = replace(options, engines=outcome.engines)
 
+    def ends(candidate: ProgramSpec) -> bool:
+        # Verifiers take long to refuse a loop that does not end; a run of it is stopped at once.
+        engine = Interpreter(budget=_BUDGET)
+        try:
+            with Subject(candidate, "interpreter", type=options.type, engines={"interpreter": engine}) as subject:
+                return not any(one.fault for one in subject.observe(outcome.inputs).endings)
+        except SkepError:
+            return False
+
     def shows(candidate: ProgramSpec) -> bool:
+        if kind != "fault" and not ends(candidate):
+            return False
         with _Bench(candidate, chosen, {}) as bench:
             if tuple(bench.subjects) != outcome.engines:
                 return False
