@@ -55,18 +55,28 @@ def zero_extended(a: Scalar, size: int) -> Scalar:
 
 @lru_cache(maxsize=_MEMO)
 def sign_extended(a: Scalar, size: int, width: int = 64) -> Scalar:
-    """The lower ``size`` bytes of ``a`` with their sign copied up to ``width`` bits, zeros above."""
-    least, greatest = -(1 << 8 * size - 1), (1 << 8 * size - 1) - 1
-    if width == 64 and size == 4:
-        known = (a.smin32, a.smax32)
-    elif a.smin >= least and a.smax <= greatest:
-        known = (a.smin, a.smax)
-    elif a.umax <= greatest:
-        known = (a.umin, a.umax)
+    """The lower ``size`` bytes of ``a`` with their sign copied up to ``width`` bits, zeros above.
+
+    Linux keeps a range only where all numbers agree above the bytes that are extended and end up with one sign.
+    """
+    if a.is_constant:
+        extended = signed_of(a.value, size)
+        return constant(extended if width == 64 else extended & U32)
+    bits = 8 * size
+    low, high = (a.smin, a.smax) if width == 64 else (a.smin32, a.smax32)
+    ends = sorted((signed_of(low, size), signed_of(high, size)))
+    if low >> bits == high >> bits and (ends[0] >= 0) == (ends[1] >= 0):
+        wide = _made(s64=(ends[0], ends[1]))
     else:
-        known = (least, greatest)
-    wide = _made(tnum.sign_extend(a.bits, size), s64=known)
+        wide = _made(s64=(-(1 << bits - 1), (1 << bits - 1) - 1))
     return wide if width == 64 else low_half(wide)
+
+
+def signed_of(value: int, size: int) -> int:
+    """The lower ``size`` bytes of a number, read as signed."""
+    bits = 8 * size
+    value &= (1 << bits) - 1
+    return value - (1 << bits) if value >> (bits - 1) else value
 
 
 def unknown_of_size(size: int) -> Scalar:
@@ -77,11 +87,22 @@ def unknown_of_size(size: int) -> Scalar:
 @lru_cache(maxsize=_MEMO)
 def compute(operation: str, width: int, a: Scalar, b: Scalar) -> Scalar:
     """All results of the ALU ``operation`` (its name in the instruction table) on ``width`` bits, 32 or 64."""
+    rule = _RULES.get(operation)
+    if rule is None or (operation in _SHIFTS and not _shifts_by_known(b, width)):
+        # Of these Linux follows nothing, not even that 32-bit operations clear the upper half.
+        return UNKNOWN
     if width == 32:
         a, b = low_half(a), low_half(b)
-    rule = _RULES.get(operation)
-    result = UNKNOWN if rule is None else rule(a, b, width)
+    result = rule(a, b, width)
     return result if width == 64 else low_half(result)
+
+
+_SHIFTS = ("lsh", "rsh", "arsh")
+
+
+def _shifts_by_known(b: Scalar, width: int) -> bool:
+    """Whether ``b`` is one amount below the width; the range of other shifts is not followed."""
+    return b.is_constant and b.value < width
 
 
 def _made(
@@ -157,15 +178,8 @@ def _xor(a: Scalar, b: Scalar, width: int) -> Scalar:
     return _made(tnum.bit_xor(a.bits, b.bits))
 
 
-def _shift_amount(b: Scalar, width: int) -> int | None:
-    """By how much to shift, if that is one amount below the width; the range of other shifts is not followed."""
-    return b.value if b.is_constant and b.value < width else None
-
-
 def _shift_left(a: Scalar, b: Scalar, width: int) -> Scalar:
-    amount = _shift_amount(b, width)
-    if amount is None:
-        return UNKNOWN
+    amount = b.value
     u64 = (a.umin << amount, a.umax << amount) if a.umax << amount <= U64 else (0, U64)
     u32 = (0, U32)
     if amount < 32 and a.umax32 << amount <= U32:
@@ -176,16 +190,12 @@ def _shift_left(a: Scalar, b: Scalar, width: int) -> Scalar:
 
 
 def _shift_right(a: Scalar, b: Scalar, width: int) -> Scalar:
-    amount = _shift_amount(b, width)
-    if amount is None:
-        return UNKNOWN
+    amount = b.value
     return _made(tnum.shift_right(a.bits, amount), u64=(a.umin >> amount, a.umax >> amount))
 
 
 def _shift_right_signed(a: Scalar, b: Scalar, width: int) -> Scalar:
-    amount = _shift_amount(b, width)
-    if amount is None:
-        return UNKNOWN
+    amount = b.value
     if width == 64:
         return _made(tnum.shift_right_signed(a.bits, amount), s64=(a.smin >> amount, a.smax >> amount))
     bits = tnum.shift_right_signed(tnum.truncate(a.bits, 4), amount, 32)

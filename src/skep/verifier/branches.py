@@ -64,6 +64,8 @@ def branch(instruction: Instruction, row: Row) -> Instruct:
         else:
             taken = when(condition, width, a.scalar, b.scalar)
             passed = when(inverse, width, a.scalar, b.scalar)
+        if by_register and src == dst and not _is_constant(a, width):
+            taken, passed = _of_one(taken, a.scalar), _of_one(passed, a.scalar)
         if taken is None or passed is None:
             explorer.mark_precise(dst)
             if by_register:
@@ -84,6 +86,16 @@ def branch(instruction: Instruction, row: Row) -> Instruct:
         _narrow(explorer.state, dst, a, passed[0], src if by_register else None, b, passed[1], linked)
 
     return step
+
+
+def _of_one(sides: tuple[Scalar, Scalar] | None, before: Scalar) -> tuple[Scalar, Scalar]:
+    """What is known of a register that was compared with itself: both sides of the comparison are it.
+
+    Linux does not notice that such a comparison has one answer only, and follows both ways.
+    """
+    if sides is None:
+        return before, before
+    return when("eq", 64, *sides) or (before, before)
 
 
 def may_goto(instruction: Instruction) -> Instruct:

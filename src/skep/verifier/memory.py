@@ -137,12 +137,10 @@ def atomic(instruction: Instruction, row: Row) -> Instruct:
         if pointer.kind is Kind.STACK and pointer.scalar.is_constant:
             _spoil(explorer, pointer, offset + pointer.offset, size)
         if result is not None:
-            value = ANY_NUMBER if loaded is None or loaded.kind is not Kind.SCALAR else loaded
-            registers[result] = number(zero_extended(value.scalar, size)) if size < 8 else ANY_NUMBER
-            if pointer.kind is not Kind.STACK and size == 8:
-                registers[result] = number(value.scalar)
-            if pointer.kind is Kind.STACK:
-                registers[result] = number(zero_extended(ANY_NUMBER.scalar, size))
+            value = ANY_NUMBER if loaded is None else loaded
+            if size < 8 and value.kind is Kind.SCALAR:
+                value = number(zero_extended(value.scalar, size), value.id, value.flags, value.offset)
+            registers[result] = value
         _check_same_kind(explorer, pointer)
         explorer.next = explorer.index + 1
 
