@@ -108,6 +108,7 @@ def _report(session: Session, as_json: bool) -> None:
                     "jobs": session.jobs,
                     "kernel": session.kernel,
                     "seconds": round(session.seconds, 1),
+                    "processor_seconds": round(tally.processor_seconds, 1),
                     "programs": tally.programs,
                     "instructions": tally.instructions,
                     "runs": tally.runs,
@@ -121,7 +122,7 @@ def _report(session: Session, as_json: bool) -> None:
     engines = "kernel, interpreter and jit" if session.kernel else "interpreter and jit"
     print(
         f"{tally.programs:,} programs ({tally.instructions:,} instructions, {tally.runs:,} runs) on {engines} in "
-        f"{session.seconds:.1f} s, {session.rate:.0f} a second of each process; seed {session.seed}"
+        f"{session.seconds:.1f} s, {session.rate:.0f} for a second of one processor; seed {session.seed}"
     )
     if tally.programs and session.kernel:
         print(f"the kernel rejected {tally.rejected:,} ({tally.rejected / tally.programs:.2%})")

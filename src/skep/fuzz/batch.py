@@ -28,7 +28,7 @@ from skep.memory import AddressSpace, CpuBlock
 from skep.objects import MapType, ProgramSpec, ProgramType
 
 #: What each batch is compiled with, in turn: most errors of a translation show at any level, and -1 is quick.
-LEVELS = (-1, 1, -1, -1, 3, -1)
+LEVELS = (-1, 1, -1, -1, -1, 3, -1, -1)
 
 #: One run: packet in, its ending out.
 Run = Callable[[bytes], Ending]
@@ -36,11 +36,15 @@ Run = Callable[[bytes], Ending]
 
 @dataclass(slots=True)
 class Tally:
-    """What came of programs: how many there were, of how many instructions, and why the kernel refused some."""
+    """What came of programs: how many there were, of how many instructions, and why the kernel refused some.
+
+    ``processor_seconds`` is the time that a processor worked on them.
+    """
 
     programs: int = 0
     instructions: int = 0
     runs: int = 0
+    processor_seconds: float = 0.0
     rejected: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
 
@@ -49,6 +53,7 @@ class Tally:
         self.programs += other.programs
         self.instructions += other.instructions
         self.runs += other.runs
+        self.processor_seconds += other.processor_seconds
         self.rejected += other.rejected
         self.reasons.update(other.reasons)
 

@@ -89,7 +89,7 @@ class _Maker:
             writer.emit("st_u64", FRAME, 0, -offset, writer.number())
         for register in [*self.random.sample(range(6), 3), 7, 8]:
             writer.give(register)
-        for _ in range(self.random.randint(3, 7)):
+        for _ in range(self.random.randint(3, 6)):
             self.statement(_STATEMENTS)
         self._finish()
         self.in_main = False
