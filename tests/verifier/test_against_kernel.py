@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 import skep
-from skep.verifier import verify
+from skep.objects import AttachType, ProgramType
+from skep.verifier import context_tables, verify
 from tests.verifier import programs
 from tests.verifier.programs import Case
+from tests.verifier.random_programs import random_program
 
 CASES = programs.cases()
 
@@ -31,3 +33,34 @@ def test_examples_take_as_many_steps_as_in_the_kernel(name: str) -> None:
     for spec in skep.open(f"examples/{name}.bpf.o").programs.values():
         report, answer = verify(spec), programs.ask_kernel(spec)
         assert (report.verdict, report.processed) == (answer.verdict, answer.processed)
+
+
+@pytest.mark.skipif(programs.kernel_is_there() is not None, reason=str(programs.kernel_is_there()))
+def test_random_programs_get_the_kernels_verdict() -> None:
+    same = compared = 0
+    for seed in range(300):
+        spec = random_program(seed)
+        answer = programs.ask_kernel(spec)
+        if answer.processed > 2_000:
+            continue
+        report = verify(spec, limit=20_000)
+        compared += 1
+        same += report.verdict == answer.verdict
+        assert not (report.accepted and answer.verdict == "reject"), (seed, answer.message)
+    assert same >= 0.995 * compared
+
+
+@pytest.mark.parametrize(
+    ("attach", "type"), [(attach, type) for type, attach in context_tables.all_tables()], ids=str
+)
+@pytest.mark.skipif(programs.kernel_is_there() is not None, reason=str(programs.kernel_is_there()))
+def test_contexts_are_those_of_the_kernel(type: ProgramType, attach: AttachType | None) -> None:
+    table = context_tables.table_of(type, attach)
+    assert table is not None
+    for offset in range(0, 240, 4):
+        for size, bits in ((4, 32), (8, 64)):
+            if offset % size:
+                continue
+            spec = programs.program(f"r2 = *(u{bits} *)(r1 + {offset})\nr0 = 1\nexit", type, attach_type=attach)
+            expected = "accept" if table.permits(offset, size, store=False) else "reject"
+            assert programs.ask_kernel(spec).verdict == expected, (offset, size)

@@ -179,3 +179,8 @@ def table_of(program: ProgramType, attach_type: AttachType | None) -> Table | No
     if attach_type is not None and (program, attach_type) in _BY_ATTACH:
         return _BY_ATTACH[program, attach_type]
     return _TABLES.get(program)
+
+
+def all_tables() -> list[tuple[ProgramType, AttachType | None]]:
+    """Every program type, and attach type where it matters, that has a table of its own."""
+    return [*_BY_ATTACH, *((program, None) for program in _TABLES)]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from skep.verifier.checkpoint import Checkpoint, Match, forget_dead, matches
 from skep.verifier.precision import Precision
 from skep.verifier.register import Kind, Register, number, with_id
-from skep.verifier.rejection import Rejection
+from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.slots import Slot, slot
 from skep.verifier.stack_liveness import StackLiveness
 from skep.verifier.state import Frame, Linked, State, Step
@@ -57,6 +57,7 @@ class Explorer:
         self._waiting: list[tuple[State, int, int]] = []
         self._loops: dict[tuple[tuple[int, ...], int], _Loops] = {}
         self.processed = 0
+        self.limit = INSTRUCTION_LIMIT
         self.total_states = 0
         self.peak_states = 0
         self.most_states = 0
@@ -135,8 +136,8 @@ class Explorer:
             index = self.index
             self._step = None
             self.processed += 1
-            if self.processed > INSTRUCTION_LIMIT:
-                raise Rejection(f"BPF program is too large. Processed {self.processed} insn")
+            if self.processed > self.limit:
+                raise self._too_large()
             visits[index] += 1
             state = self.state
             state.last_index = self._previous
@@ -165,6 +166,11 @@ class Explorer:
             if self._loops:
                 self._leave_loop(checkpoint)
             checkpoint = checkpoint.state.parent
+
+    def _too_large(self) -> Exception:
+        if self.limit < INSTRUCTION_LIMIT:
+            return NotCovered(f"more than {self.limit} instructions on all paths, as many as were asked for")
+        return Rejection(f"BPF program is too large. Processed {self.processed} insn")
 
     def forget_states(self) -> None:
         """Another function is followed from now on: states of the last one mean nothing for it."""

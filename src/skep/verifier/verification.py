@@ -10,7 +10,7 @@ from skep.objects.kinds import ProgramType
 from skep.objects.spec import ProgramSpec
 from skep.verifier.context import Context
 from skep.verifier.explanation import explain
-from skep.verifier.exploration import Explorer
+from skep.verifier.exploration import INSTRUCTION_LIMIT, Explorer
 from skep.verifier.flow import Flow
 from skep.verifier.global_functions import entry_state
 from skep.verifier.instructions import prepare
@@ -36,11 +36,19 @@ class _Run:
     stack_depth: tuple[int, ...] = ()
 
 
-def verify(spec: ProgramSpec, *, type: ProgramType | None = None, kernel: str = KERNEL, log_level: int = 0) -> Report:
+def verify(
+    spec: ProgramSpec,
+    *,
+    type: ProgramType | None = None,
+    kernel: str = KERNEL,
+    log_level: int = 0,
+    limit: int = INSTRUCTION_LIMIT,
+) -> Report:
     """Whether Linux ``kernel`` would accept ``spec``, and if not, why.
 
     ``type`` stands in where the spec has none. With ``log_level`` 4 the report has the sums as the kernel's log
-    prints them. Nothing is loaded and no rights are needed. A program that depends on
+    prints them. ``limit`` is how many instructions to follow on all paths together; with fewer than Linux follows the
+    verdict may be ``unsupported``. Nothing is loaded and no rights are needed. A program that depends on
     what is not checked here gets the verdict ``unsupported``, never a wrong ``accept``.
     """
     started = time.perf_counter()
@@ -49,7 +57,7 @@ def verify(spec: ProgramSpec, *, type: ProgramType | None = None, kernel: str = 
         report = Report(spec.name, "unsupported", f"the rules of Linux {kernel} (known are those of {KERNEL})")
     else:
         try:
-            _verify(spec, type, run)
+            _verify(spec, type, limit, run)
             report = Report(spec.name, "accept")
         except Rejection as rejection:
             instruction = rejection.facts.get("instruction")
@@ -85,7 +93,7 @@ def _place(run: _Run) -> int | None:
     return None if run.explorer is None or not run.explorer.processed else run.explorer.index
 
 
-def _verify(spec: ProgramSpec, type: ProgramType | None, run: _Run) -> None:
+def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run) -> None:
     program_type = spec.type if spec.type is not None else type
     if program_type is None:
         raise NotCovered(f"a program of unknown type (section {spec.section})")
@@ -102,12 +110,14 @@ def _verify(spec: ProgramSpec, type: ProgramType | None, run: _Run) -> None:
     instructs = prepare(structure, context)
     liveness = StackLiveness(structure)
     explorer = run.explorer = Explorer(context, structure, flow, instructs, liveness)
-    explorer.run(0, _first_state())
+    explorer.limit = limit
+    explorer.run(0, first_state())
     _verify_globals(structure, context, explorer)
     check_stack_depth(structure, explorer.deepest)
 
 
-def _first_state() -> State:
+def first_state() -> State:
+    """The state in which a program is entered: its context in r1."""
     state = State()
     state.frames[0].registers[1] = register(Kind.CONTEXT)
     return state
