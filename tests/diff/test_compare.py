@@ -15,6 +15,7 @@ from skep.diff.virtual import settle
 from skep.isa import assemble
 from skep.objects import MapSpec, MapType, ProgramSpec, ProgramType
 from skep.objects.spec import MapReference, Reference
+from skep.programs import KINDS
 from tests.cli.command_line import Skep
 from tests.fuzz.conftest import has_kernel, needs_kernel
 
@@ -54,6 +55,22 @@ def test_the_examples_are_the_same_everywhere(path: Path) -> None:
         assert outcome.compared
         assert outcome.engines == ENGINES
         assert outcome.differences == ()
+
+
+@pytest.mark.parametrize("type", sorted(KINDS.keys() - {ProgramType.LWT_SEG6LOCAL}), ids=lambda type: type.label)
+def test_packets_and_contexts_of_all_types_come_back_the_same(type: ProgramType) -> None:
+    outcome = compare(spec("r0 = 0\nexit", type), Options(engines=ENGINES, count=12))
+    assert outcome.compared
+    assert outcome.engines == ENGINES
+    assert outcome.differences == ()
+
+
+@needs_kernel
+def test_a_type_without_test_run_is_compared_on_the_others() -> None:
+    outcome = compare(spec("r0 = 0\nexit", ProgramType.LWT_SEG6LOCAL), Options(count=4))
+    assert outcome.engines == OWN
+    assert "no test run" in outcome.missing["kernel"]
+    assert outcome.verdicts["kernel"].accepted
 
 
 def test_a_wrong_engine_is_shown_with_the_least_that_tells_it(wrong_jit: None) -> None:

@@ -177,6 +177,9 @@ class _Bench:
             else:
                 if name == "kernel":
                     self.verdicts[name] = Verdict(True)
+                    if problem := self.subjects[name].never_runs():
+                        self.missing[name] = problem
+                        del self.subjects[name]
 
     def _subject(self, name: str, engine: Engine | None = None) -> Subject:
         if name == "jit" and engine is None:

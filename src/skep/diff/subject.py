@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from skep.diff.observation import Ending, Observation, contents, is_shown
 from skep.engines.interpreter.hooks import Hook
+from skep.engines.kernel.syscall import ENOTSUPP
 from skep.errors import Fault, KernelError, RequestError
 from skep.machine import Machine
 from skep.maps import Map
@@ -16,6 +17,10 @@ from skep.objects import ProgramSpec, ProgramType
 if TYPE_CHECKING:
     from skep.engines import Engine
     from skep.engines.interpreter.execution import Execution
+
+
+#: Bytes of a packet that every type's test run takes.
+_PROBE = 64
 
 
 class Poison(Hook):
@@ -75,6 +80,17 @@ class Subject:
         except Fault:
             pass
         return True
+
+    def never_runs(self) -> str:
+        """Why the kernel runs no program of this type at all, "" if it does."""
+        self._fresh = False
+        try:
+            self.program.run(bytes(_PROBE), cpu=self._cpu)
+        except KernelError as error:
+            return error.problem if error.errno == ENOTSUPP else ""
+        except (RequestError, Fault):
+            pass
+        return ""
 
     def observe(self, inputs: Sequence[bytes]) -> Observation:
         """Start with maps as the object has them, run on each input in turn, and look at what there is."""
