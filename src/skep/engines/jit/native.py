@@ -18,8 +18,8 @@ def binding() -> Any:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     # clang's BPF back end mixes independent chains of instructions. By default the order that is given is kept, which
-    # cost a hashing loop a third of its speed; this scheduler makes its own.
-    llvm.set_option("", "-pre-RA-sched=list-hybrid")
+    # cost a hashing loop a third of its speed. Other schedulers of LLVM end the process on other architectures.
+    llvm.set_option("", "-pre-RA-sched=list-burr")
     return llvm
 
 
