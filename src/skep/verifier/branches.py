@@ -14,7 +14,7 @@ from skep.isa.meaning import Branch
 from skep.isa.row import Row
 from skep.verifier.arithmetic import compute, constant_operand
 from skep.verifier.checks import readable
-from skep.verifier.comparison import INVERSE, when
+from skep.verifier.comparison import INVERSE, decided, when
 from skep.verifier.nullness import known_not_null, not_null, settle_null
 from skep.verifier.register import SHIFTED, Kind, Register, number, with_extent, with_id, with_scalar
 from skep.verifier.scalar import Scalar, constant
@@ -58,21 +58,19 @@ def branch(instruction: Instruction, row: Row) -> Instruct:
         if a.kind is not Kind.SCALAR or b.kind is not Kind.SCALAR:
             _compare_pointers(explorer, condition, width, dst, a, src if by_register else None, b, target)
             return
-        if condition == "set" and not (_is_constant(a, width) or _is_constant(b, width)):
-            taken: tuple[Scalar, Scalar] | None = (a.scalar, b.scalar)
-            passed: tuple[Scalar, Scalar] | None = taken
-        else:
-            taken = when(condition, width, a.scalar, b.scalar)
-            passed = when(inverse, width, a.scalar, b.scalar)
-        if by_register and src == dst and not _is_constant(a, width):
-            taken, passed = _of_one(taken, a.scalar), _of_one(passed, a.scalar)
-        if taken is None or passed is None:
+        answer = decided(condition, width, a.scalar, b.scalar)
+        if answer is not None:
             explorer.mark_precise(dst)
             if by_register:
                 explorer.mark_precise(src)
-            if passed is None:
+            if answer:
                 explorer.next = target
             return
+        # A way that is impossible after all is followed with what was known before.
+        taken = when(condition, width, a.scalar, b.scalar) or (a.scalar, b.scalar)
+        passed = when(inverse, width, a.scalar, b.scalar) or (a.scalar, b.scalar)
+        if by_register and src == dst:
+            taken, passed = _of_one(taken, a.scalar), _of_one(passed, a.scalar)
         linked: Linked = ()
         if by_register and b.id:
             linked = _linked(explorer, b.id, linked)
@@ -88,13 +86,8 @@ def branch(instruction: Instruction, row: Row) -> Instruct:
     return step
 
 
-def _of_one(sides: tuple[Scalar, Scalar] | None, before: Scalar) -> tuple[Scalar, Scalar]:
-    """What is known of a register that was compared with itself: both sides of the comparison are it.
-
-    Linux does not notice that such a comparison has one answer only, and follows both ways.
-    """
-    if sides is None:
-        return before, before
+def _of_one(sides: tuple[Scalar, Scalar], before: Scalar) -> tuple[Scalar, Scalar]:
+    """What is known of a register that was compared with itself: both sides of the comparison are it."""
     return when("eq", 64, *sides) or (before, before)
 
 

@@ -147,3 +147,42 @@ def _bits(condition: str, a: Scalar, b: Scalar, width: int) -> tuple[Scalar, Sca
         bits = (a.value | tested, a.mask & ~tested) if single else a.bits
     left = scalar(bits, *(read(a) for read in _VIEWS.values()))
     return None if left is None else (left, b)
+
+
+@lru_cache(maxsize=1 << 15)
+def decided(condition: str, width: int, a: Scalar, b: Scalar) -> bool | None:
+    """Whether ``a condition b`` holds, where one look at bits and ranges says so; None where it does not.
+
+    Linux asks this and no more: a way that turns out impossible only once everything known is put together is still
+    followed, and what is wrong there is still refused.
+    """
+    if condition in ("ne", "nset"):
+        opposite = decided(INVERSE[condition], width, a, b)
+        return None if opposite is None else not opposite
+    limit = U64 if width == 64 else U32
+    if condition == "set":
+        if b.mask & limit:
+            a, b = b, a
+        if b.mask & limit:
+            return None
+        tested = b.value & limit
+        return True if a.value & tested else False if not (a.value | a.mask) & tested else None
+    if condition == "eq":
+        if not (a.mask | b.mask) & limit:
+            return not (a.value ^ b.value) & limit
+        views = ("u64", "s64", "u32", "s32") if width == 64 else ("u32", "s32")
+        apart = any(max(low) > min(high) for low, high in (_ends(view, a, b) for view in views))
+        return False if apart or (a.value ^ b.value) & ~a.mask & ~b.mask & limit else None
+    if condition in ("gt", "ge", "sgt", "sge"):
+        return decided(condition.replace("g", "l"), width, b, a)
+    view = ("s" if condition.startswith("s") else "u") + str(width)
+    (low_a, high_a), (low_b, high_b) = _range(a, view), _range(b, view)
+    if condition.endswith("t"):
+        return True if high_a < low_b else False if low_a >= high_b else None
+    return True if high_a <= low_b else False if low_a > high_b else None
+
+
+def _ends(view: str, a: Scalar, b: Scalar) -> _Both:
+    """The two lower and the two upper ends of a range."""
+    (low_a, high_a), (low_b, high_b) = _range(a, view), _range(b, view)
+    return (low_a, low_b), (high_a, high_b)

@@ -1,0 +1,64 @@
+"""Instructions followed and time taken, beside the running kernel's, for the programs of some objects.
+
+    python benchmarks/verifier.py [OBJECT...]
+
+Without objects: the examples, and those of package xdp-tools where it is installed.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from pathlib import Path
+
+import skep
+from skep.engines.kernel import Kernel, missing_right
+from skep.errors import SkepError
+from skep.objects import ProgramSpec
+
+_INSTALLED = Path("/usr/lib/x86_64-linux-gnu/bpf")
+
+
+def kernel_figures(spec: ProgramSpec) -> tuple[int, float] | None:
+    """Instructions that the kernel followed, and its milliseconds; None where it does not accept the program."""
+    try:
+        with Kernel().load(spec, log_level=4) as loaded:
+            log = loaded.log
+    except SkepError:
+        return None
+    processed = re.search(r"^processed (\d+)", log, re.MULTILINE)
+    microseconds = re.search(r"^verification time (\d+)", log, re.MULTILINE)
+    if processed is None or microseconds is None:
+        return None
+    return int(processed[1]), int(microseconds[1]) / 1e3
+
+
+def main(files: list[str]) -> None:
+    """Print one line a program, and sums."""
+    asks = missing_right() is None
+    print(f"{'program':<28} {'verdict':<12} {'followed':>9} {'ms':>9} {'k/s':>7}   kernel: followed, ms")
+    followed = seconds = 0.0
+    for file in files:
+        for spec in skep.open(file).programs.values():
+            if spec.type is None or spec.core_relocations:
+                continue
+            started = time.perf_counter()
+            report = skep.verify(spec)
+            taken = time.perf_counter() - started
+            followed += report.processed
+            seconds += taken
+            figures = kernel_figures(spec) if asks else None
+            beside = f"{figures[0]:>9} {figures[1]:>8.2f}" if figures else ""
+            rate = report.processed / taken / 1e3
+            print(
+                f"{spec.name:<28} {report.verdict:<12} {report.processed:>9} {taken * 1e3:>9.1f} {rate:>7.1f}   {beside}"
+            )
+    print(f"{followed:.0f} instructions in {seconds:.2f} s: {followed / seconds / 1e3:.1f} thousand a second")
+
+
+if __name__ == "__main__":
+    main(
+        sys.argv[1:]
+        or [str(one) for one in (*sorted(Path("examples").glob("*.o")), *sorted(_INSTALLED.glob("xdpfilt*.o")))]
+    )
