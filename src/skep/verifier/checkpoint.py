@@ -160,19 +160,26 @@ def _register_matches(old: Register, current: Register, precise: bool, ids: _Ide
     return _identical(old, current, ids)
 
 
+_SCALAR, _NOTHING = Kind.SCALAR, Kind.NOT_INITIALISED
+
+
 def _registers_match(old: Frame, current: Frame, live: int, precise: int, ids: _Identities, match: Match) -> bool:
     mine, theirs = old.registers, current.registers
+    prune = match is Match.PRUNE
     for index in _indices(live):
         one, other = mine[index], theirs[index]
-        if match is Match.PRUNE:
-            # The three common cases, before the call.
-            if one.kind is Kind.SCALAR:
-                if other.kind is not Kind.SCALAR:
+        if prune:
+            # The common cases, before the call.
+            kind = one.kind
+            if kind is _SCALAR:
+                if other.kind is not _SCALAR:
                     return False
                 if not precise >> index & 1:
                     continue
-            elif one is other and not (one.id or one.reference):
+            elif kind is _NOTHING or (one is other and not (one.id or one.reference)):
                 continue
+            elif kind is not other.kind:
+                return False
         if not _register_matches(one, other, bool(precise >> index & 1), ids, match):
             return False
     return True
@@ -219,6 +226,23 @@ def matches(checkpoint: Checkpoint, current: State, live: Sequence[int], match: 
     old = checkpoint.state
     if len(old.frames) != len(current.frames):
         return False
+    if len(old.frames) == 1 and not (
+        old.references
+        or current.references
+        or old.locks
+        or current.locks
+        or old.rcu_depth != current.rcu_depth
+        or old.preempt_depth != current.preempt_depth
+    ):
+        # Most states: one function, nothing held.
+        one, other = old.frames[0], current.frames[0]
+        if one.rounds > other.rounds:
+            return False
+        registers, slots = checkpoint.precise[0]
+        ids = _Identities()
+        return _registers_match(one, other, live[checkpoint.index], registers, ids, match) and (
+            not one.slots or _stack_matches(one, other, slots, ids, match)
+        )
     if len(old.references) != len(current.references) or len(old.locks) != len(current.locks):
         return False
     if old.rcu_depth != current.rcu_depth or old.preempt_depth != current.preempt_depth:

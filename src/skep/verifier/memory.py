@@ -201,8 +201,6 @@ def _check_alignment(explorer: Explorer, access: Access) -> None:
                 register=access.index,
             )
         return
-    if not pointer.is_pointer:
-        return
     place = tnum.add(pointer.scalar.bits, tnum.constant(fixed))
     if not tnum.is_aligned(place, access.size):
         raise Rejection(

@@ -162,6 +162,13 @@ def _tighten(facts: _Facts) -> _Facts | None:
         if (value ^ known[0]) & ~mask & ~known[1] & U64:
             return None
         value, mask = tnum.intersect((value, mask), known)
+    if mask and (umin > value or umax < value | mask):
+        # One number alone may have these bits and lie in this range.
+        first = tnum.first_from((value, mask), umin)
+        if first is not None and first <= umax:
+            second = None if first == umax else tnum.first_from((value, mask), first + 1)
+            if second is None or second > umax:
+                value, mask = first, 0
     return value, mask, umin, umax, smin, smax, umin32, umax32, smin32, smax32
 
 

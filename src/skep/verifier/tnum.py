@@ -145,3 +145,21 @@ def within(inner: Tnum, outer: Tnum) -> bool:
 def _signed(value: int, bits: int) -> int:
     value &= (1 << bits) - 1
     return value - (1 << bits) if value >> (bits - 1) else value
+
+
+def first_from(a: Tnum, least: int) -> int | None:
+    """The smallest of the numbers that is ``least`` or more, if there is one."""
+    value, mask = a
+    wrong = (least ^ value) & ~mask & U64
+    if not wrong:
+        return least
+    place = wrong.bit_length() - 1
+    above = (1 << place + 1) - 1
+    if value >> place & 1:
+        return least & mask & ~above | value
+    # A known bit is clear where ``least`` has it set: the next unknown bit above that is still clear is set.
+    room = mask & ~least & ~above
+    if not room:
+        return None
+    bit = room & -room
+    return (least & mask & ~(2 * bit - 1)) | bit | value
