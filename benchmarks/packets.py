@@ -18,8 +18,8 @@ import skep
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 #: Runs of the whole capture that one measurement makes: some seconds.
-REPEAT = 40_000
-ROUNDS = 7
+REPEAT = 100_000
+ROUNDS = 5
 TARGET_RATE = 10e6
 TARGET_SPEEDUP = 1.8
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from skep.memory import AddressSpace, Region, RegionKind
+from skep.memory import AddressSpace, Region, RegionKind, allocate_zeroed
 from skep.programs import ProgramKind
 
-#: The context's structure is aligned as its widest member is, the packet as the kernel's pages are.
-_CONTEXT_ALIGN, _PACKET_ALIGN = 64, 4096
+#: Contexts stand far enough apart that no CPU's prefetcher takes the lines that another CPU writes; packets begin as
+#: the kernel's pages do.
+_CONTEXT_ALIGN, _PACKET_ALIGN = 256, 4096
 
 
 class Frame:
@@ -17,11 +18,11 @@ class Frame:
         self._kind = kind
         self._cpu = cpu
         self._buffer: Region | None = None
-        self._context = (
-            space.allocate(f"context of CPU {cpu}", kind.native_size, RegionKind.CONTEXT, align=_CONTEXT_ALIGN)
-            if kind.native_size
-            else None
-        )
+        self._context: Region | None = None
+        if kind.native_size:
+            padded = -(-kind.native_size // _CONTEXT_ALIGN) * _CONTEXT_ALIGN
+            address, self._memory = allocate_zeroed(padded, _CONTEXT_ALIGN)
+            self._context = space.add(Region(f"context of CPU {cpu}", address, kind.native_size, RegionKind.CONTEXT))
 
     @property
     def context(self) -> int:

@@ -62,7 +62,7 @@ def geometry(spec: MapSpec) -> Geometry:
         bits = max(1, (-(-spec.max_entries // _LOAD) - 1).bit_length())
     return Geometry(
         stride=stride,
-        cpu_stride=padded(entries * stride, 128) if spec.type in PER_CPU else 0,
+        cpu_stride=padded(entries * stride, 256) if spec.type in PER_CPU else 0,
         element_stride=element,
         value_offset=padded(spec.key_size),
         bucket_bits=bits,

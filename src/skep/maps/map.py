@@ -284,7 +284,7 @@ class Map(ABC):
 
         Each CPU's part is a region of its own, because values need not divide the distance between the parts.
         """
-        start, owner = allocate_zeroed(self.cpus * cpu_stride, 128)
+        start, owner = allocate_zeroed(self.cpus * cpu_stride, 256)
         self._keep.append(owner)
         writable = not self.spec.flags & MapFlag.RDONLY_PROG
         for number in range(self.cpus):
