@@ -97,3 +97,12 @@ def test_a_program_array_is_filled_by_hand(tmp_path: Path) -> None:
             parse.run(packet)
             flows: Any = {str(key): value for key, value in machine.maps["flows"].decoded()}
         assert list(flows.values()) == [1]
+
+
+def test_a_global_is_set_in_the_programs_of_program_arrays_too() -> None:
+    spec = skep.with_global(skep.open(EXAMPLES / "tail_call_parser.bpf.o"), "unparsed", 5)
+    assert spec["parse"].siblings["parse_udp"] is spec["parse_udp"]
+    with skep.Machine(engine="interpreter") as machine:
+        machine.load(spec["parse"]).run(bytes(12) + b"\x08\x06" + bytes(46))
+        data: Any = machine.maps[".bss"][0]
+    assert data["unparsed"] == 6

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from skep.btf import Field, values
 from skep.errors import RequestError
-from skep.objects.spec import GlobalVariable, MapSpec, Spec
+from skep.objects.spec import GlobalVariable, MapSpec, ProgramSpec, Spec
 
 
 def with_global(spec: Spec, name: str, value: values.Value) -> Spec:
@@ -87,14 +87,11 @@ def _encode_integer(spec: Spec, variable: GlobalVariable, path: list[str], value
 
 def _with_map(spec: Spec, changed: MapSpec) -> Spec:
     """``spec`` with one map exchanged, in its programs too."""
-    programs = {
-        name: replace(program, maps=MappingProxyType({**program.maps, changed.name: changed}))
-        if changed.name in program.maps
-        else program
-        for name, program in spec.programs.items()
-    }
-    return replace(
-        spec,
-        maps=MappingProxyType({**spec.maps, changed.name: changed}),
-        programs=MappingProxyType(programs),
-    )
+    programs: dict[str, ProgramSpec] = {}
+    siblings = MappingProxyType(programs)
+    for name, program in spec.programs.items():
+        maps = program.maps
+        if changed.name in maps:
+            maps = MappingProxyType({**maps, changed.name: changed})
+        programs[name] = replace(program, maps=maps, siblings=siblings)
+    return replace(spec, maps=MappingProxyType({**spec.maps, changed.name: changed}), programs=siblings)
