@@ -1,0 +1,13 @@
+/* What every program in this folder says of itself: the kernel's verdict, and the line that says why.
+ *
+ * ACCEPT or REJECT("...") stands between SEC() and the function. The message is that of Linux 6.18, whole.
+ */
+#pragma once
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#define ACCEPT __attribute__((btf_decl_tag("verdict:accept")))
+#define REJECT(message) __attribute__((btf_decl_tag("verdict:reject:" message)))
+
+char LICENSE[] SEC("license") = "GPL";

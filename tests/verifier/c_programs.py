@@ -1,0 +1,130 @@
+"""Programs in C that say themselves what Linux makes of them (``c/*.c``), built by clang when they are asked for.
+
+``python -m tests.verifier.c_programs SOURCE...`` prints what the source, skep and the running kernel say, where they
+differ; with ``-v`` of every program.
+"""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import skep
+from skep.btf import DeclTag
+from skep.engines.kernel.running import RUNNING_KERNEL
+from skep.objects import ProgramSpec
+from skep.objects.fitting import fit
+from skep.verifier import verify
+from tests.verifier.programs import ask_kernel, kernel_is_there
+
+FOLDER = Path(__file__).parent / "c"
+#: Compilers from the one wished for most; older ones lack tags or instructions that some programs need.
+_COMPILERS = ("clang-19", "clang-20", "clang-21", "clang-22", "clang-18", "clang")
+_HEADERS = Path("/usr/include/bpf/bpf_helpers.h")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is said of a program: ``accept`` or ``reject`` (of skep also ``unsupported``), and the message."""
+
+    verdict: str
+    message: str
+
+
+def missing() -> str | None:
+    """What is not here to build the programs, or None."""
+    if compiler() is None:
+        return "no clang to build the C programs"
+    return None if _HEADERS.exists() else "libbpf's headers are not installed"
+
+
+def compiler() -> str | None:
+    """The clang to build with."""
+    return next((name for name in _COMPILERS if shutil.which(name)), None)
+
+
+def names() -> list[str]:
+    """The sources, without their endings."""
+    return sorted(file.stem for file in FOLDER.glob("*.c"))
+
+
+@functools.cache
+def built(name: str) -> bytes:
+    """The object of one source."""
+    command = compiler()
+    assert command is not None
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / f"{name}.o"
+        triple = subprocess.run([command, "-print-target-triple"], capture_output=True, text=True, check=True).stdout
+        headers = triple.strip().replace("-pc-", "-").replace("-unknown-", "-")
+        options = ["-O2", "-g", "-target", "bpf", "-mcpu=v4", f"-I/usr/include/{headers}", "-I", str(FOLDER)]
+        source = str(FOLDER / f"{name}.c")
+        subprocess.run([command, *options, "-Wno-everything", "-c", source, "-o", str(target)], check=True)
+        return target.read_bytes()
+
+
+@functools.cache
+def programs(name: str) -> Mapping[str, ProgramSpec]:
+    """The programs of one source, fitted to the running kernel where they depend on its types."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"{name}.o"
+        file.write_bytes(built(name))
+        return {one.name: replace(one, file=f"{name}.o") for one in skep.open(file).programs.values()}
+
+
+def expected(spec: ProgramSpec) -> Said:
+    """What the tag on a program says; ValueError where it has none."""
+    assert spec.btf is not None
+    for tag in _tags(spec, spec.functions[0].type_id):
+        kind, _, rest = tag.partition(":")
+        if kind == "verdict":
+            verdict, _, message = rest.partition(":")
+            return Said(verdict, message)
+    raise ValueError(f"{spec.file}: program {spec.name} does not say ACCEPT or REJECT")
+
+
+def _tags(spec: ProgramSpec, function: int) -> list[str]:
+    assert spec.btf is not None
+    return [
+        one.name
+        for one in (spec.btf[index] for index in range(1, len(spec.btf)))
+        if isinstance(one, DeclTag) and one.target == function and one.component == -1
+    ]
+
+
+def said_by_skep(spec: ProgramSpec) -> Said:
+    """skep's verdict and message, of a program fitted to the running kernel where it has relocations."""
+    report = verify(fit(spec, RUNNING_KERNEL).program if spec.core_relocations else spec)
+    return Said(report.verdict, report.message)
+
+
+def said_by_kernel(spec: ProgramSpec) -> Said | None:
+    """The running kernel's, or None where it refuses all programs of the type unseen."""
+    answer = ask_kernel(fit(spec, RUNNING_KERNEL).program)
+    if answer.verdict == "reject" and not answer.message:
+        return None
+    return Said(answer.verdict, answer.message)
+
+
+def main(arguments: list[str]) -> None:
+    """Print where source, skep and kernel differ."""
+    loud = "-v" in arguments
+    for source in [one for one in arguments if one != "-v"] or names():
+        for name, spec in programs(source).items():
+            tag = expected(spec)
+            skep_says = said_by_skep(spec)
+            kernel_says = said_by_kernel(spec) if kernel_is_there() is None else None
+            if loud or skep_says != tag or kernel_says not in (None, tag):
+                print(f"{source}.c: {name}")
+                for who, said in (("source", tag), ("skep", skep_says), ("kernel", kernel_says)):
+                    print(f"  {who:7} " + ("-" if said is None else f"{said.verdict} {said.message}"))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
