@@ -21,6 +21,7 @@ from skep.verifier.state import Frame, Linked, State, Step
 if TYPE_CHECKING:
     from skep.verifier.context import Context
     from skep.verifier.flow import Flow
+    from skep.verifier.observer import Observer
     from skep.verifier.structure import Structure
 
 #: Instructions followed on all paths together.
@@ -75,6 +76,8 @@ class Explorer:
         self._jumps_at_last = 0
         self._processed_at_last = 0
         self._last_id = 0
+        #: Told what happens, if there is one.
+        self.observer: Observer | None = None
 
     # What instructions call.
 
@@ -132,6 +135,9 @@ class Explorer:
         self._previous = -1
         self.index = start
         instructs, pauses, landings, visits = self._instructs, self.flow.pauses, self.flow.landings, self.visits
+        observer = self.observer
+        if observer is not None:
+            observer.started(self)
         while True:
             index = self.index
             self._step = None
@@ -143,9 +149,13 @@ class Explorer:
             state.last_index = self._previous
             if pauses[index] and self._is_known(index):
                 self.next = -1
+                if observer is not None:
+                    observer.known(self, self._previous)
             else:
                 if landings[index]:
                     self.remember()
+                if observer is not None:
+                    observer.step(self, len(self._waiting))
                 instructs[index](self)
             if self.next >= 0:
                 self._previous = index
@@ -156,6 +166,8 @@ class Explorer:
                 return
             state, self.index, self._previous = self._waiting.pop()
             self.enter(state)
+            if observer is not None:
+                observer.resumed(self, self._previous, len(self._waiting))
 
     def _finished(self, state: State) -> None:
         checkpoint = state.parent
