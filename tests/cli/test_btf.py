@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from skep.btf import Btf
+from skep.btf import Btf, BtfBuilder
 from skep.cli.btf import command
 from skep.errors import RequestError, SkepError
+from skep.objects.fitting import read_types
 
 OBJECTS = Path(__file__).parents[1] / "btf" / "relocation"
 PROGRAM, KERNEL = str(OBJECTS / "program.bpf.o"), str(OBJECTS / "kernel.bpf.o")
@@ -53,6 +54,19 @@ def test_what_a_program_needs_is_written(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["small.btf"]
     facts = json.loads(run("minimise", PROGRAM, "--btf", str(place), "-o", str(place), "--json").output)
     assert facts["types"] <= facts["of_types"] == len(small) - 1
+
+
+def test_of_a_module_its_own_types_are_printed(tmp_path: Path) -> None:
+    base = read_types(KERNEL)
+    builder = BtfBuilder(base=base)
+    builder.struct("device", [("outer", builder.pointer(base.find("outer") or 0))])
+    place = tmp_path / "module.btf"
+    place.write_bytes(builder.build().encode())
+    output = run("dump", str(place), "--base", KERNEL).output
+    assert "struct device {\n\tstruct outer *outer;\n};" in output
+    assert "struct differs" not in output
+    rows = [json.loads(line) for line in run("dump", str(place), "--base", KERNEL, "--json").output.splitlines()]
+    assert [row["kind"] for row in rows] == ["ptr", "struct"]
 
 
 @pytest.mark.parametrize(

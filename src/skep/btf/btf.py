@@ -104,7 +104,10 @@ class Btf:
         if strings and strings[-1]:
             raise BtfError("the string section does not end in a zero byte; the data is cut or damaged")
         if not base and (not strings or strings[0]):
-            raise BtfError("the string section does not start with the empty string")
+            raise BtfError(
+                "the string section does not start with the empty string: the data is damaged, or continues the "
+                "types of a kernel, as a module's does, and cannot be read without them"
+            )
         self._words = words_of(types, byte_order)
         self._starts = self._walk()
         self._decoded: dict[int, Type] = {0: Void()}

@@ -21,16 +21,20 @@ def command() -> None:
 @click.option(
     "--type", "names", multiple=True, metavar="NAME", help="Only this type and what it needs; may be repeated."
 )
+@click.option("--base", metavar="FILE", help="The types of the kernel that FILE, a module's, continues.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a type, by id.")
-def dump(file: str | None, names: tuple[str, ...], as_json: bool) -> None:
+def dump(file: str | None, names: tuple[str, ...], base: str | None, as_json: bool) -> None:
     """Print types as C that compiles.
 
-    FILE is an object, or plain BTF such as /sys/kernel/btf/vmlinux; without one, the types are the running kernel's.
+    FILE is an object, a kernel (vmlinux), or plain BTF such as /sys/kernel/btf/vmlinux, compressed or not; without
+    one, the types are the running kernel's. Of a module's types, its own and what they need are printed.
     """
     from skep.btf.c_dump import dump_c
 
-    btf = _read(file)
+    btf = _read(file, base)
     wanted = [type_id for name in names for type_id in _find(btf, name, file)]
+    if btf.base is not None and not names:
+        wanted = list(range(len(btf.base), len(btf)))
     if as_json:
         for type_id in wanted or range(1, len(btf)):
             click.echo(json.dumps(_as_json(btf, type_id)))
@@ -40,7 +44,12 @@ def dump(file: str | None, names: tuple[str, ...], as_json: bool) -> None:
 
 @command.command()
 @click.argument("objects", nargs=-1, required=True)
-@click.option("--btf", "file", metavar="FILE", help="The kernel's types; those of the running kernel unless given.")
+@click.option(
+    "--btf",
+    "file",
+    metavar="FILE",
+    help="The kernel's types, in its vmlinux or alone; those of the running kernel unless given.",
+)
 @click.option("-o", "--output", required=True, help="Where to write the smaller BTF.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead of a sentence.")
 def minimise(objects: tuple[str, ...], file: str | None, output: str, as_json: bool) -> None:
@@ -77,15 +86,22 @@ def minimise(objects: tuple[str, ...], file: str | None, output: str, as_json: b
         )
 
 
-def _read(file: str | None) -> Btf:
-    """The types in a file, or of the running kernel."""
-    if file is not None:
-        from skep.objects.fitting import read_types
+#: Where the running kernel shows the types of its modules, which continue its own.
+_OWN_TYPES = "/sys/kernel/btf/"
 
-        return read_types(file)
+
+def _read(file: str | None, base: str | None = None) -> Btf:
+    """The types in a file, or of the running kernel."""
     from skep.engines.kernel.system_types import kernel_btf
 
-    return kernel_btf()
+    if file is None:
+        return kernel_btf()
+    from skep.objects.fitting import read_types
+
+    if base is not None:
+        return read_types(file, read_types(base))
+    module = file.startswith(_OWN_TYPES) and file != f"{_OWN_TYPES}vmlinux"
+    return read_types(file, kernel_btf() if module else None)
 
 
 def _find(btf: Btf, name: str, file: str | None) -> tuple[int, ...]:

@@ -39,7 +39,12 @@ _LONG = 20_000
 )
 @click.option("--type", "type_name", metavar="TYPE", help="The program type, where the section name does not say it.")
 @click.option("--set-global", "globals_", multiple=True, metavar="NAME=VALUE", help="Set a global before loading.")
-@click.option("--btf", metavar="FILE", help="Fit CO-RE relocations to the kernel types in FILE, not to this kernel.")
+@click.option(
+    "--btf",
+    multiple=True,
+    metavar="FILE",
+    help="Fit CO-RE relocations to the kernel types in FILE, not to this kernel; once more for each of its modules.",
+)
 @click.option("--seed", type=int, metavar="N", help="Start the random numbers, so that two runs are alike.")
 @click.option("--no-verify", is_flag=True, help="Trust the program: let the JIT run it without a proof of safety.")
 @click.option("--dump-maps", is_flag=True, help="Show the maps afterwards.")
@@ -56,7 +61,7 @@ def command(
     engine: str | None,
     type_name: str | None,
     globals_: tuple[str, ...],
-    btf: str | None,
+    btf: tuple[str, ...],
     seed: int | None,
     no_verify: bool,
     dump_maps: bool,
@@ -121,14 +126,13 @@ def _open(path: str, settings: tuple[str, ...]) -> Spec:
     return spec
 
 
-def _kernel_facts(file: str | None) -> KernelFacts | None:
-    """The kernel that CO-RE relocations are for: that of a BTF file, read when a program first needs it."""
-    if file is None:
+def _kernel_facts(files: tuple[str, ...]) -> KernelFacts | None:
+    """The kernel that CO-RE relocations are for: that of BTF files, or None for the running one."""
+    if not files:
         return None
-    from skep.objects.fitting import KernelFacts, read_types
+    from skep.objects.fitting import facts_of_files
 
-    types = read_types(file)
-    return KernelFacts(types=lambda: types)
+    return facts_of_files(files)
 
 
 def _value(text: str) -> object:

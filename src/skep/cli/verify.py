@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING
 
 import click
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 @click.option("--jobs", type=click.IntRange(min=1), default=1, metavar="N", help="Verify N programs at a time.")
 @click.option("--kernel", default="6.18", show_default=True, metavar="VERSION", help="Whose rules to apply.")
 @click.option("--type", "type_name", metavar="TYPE", help="The program type, where the section name does not say it.")
-@click.option("--btf", metavar="FILE", help="Fit CO-RE relocations to the kernel types in FILE.")
+@click.option(
+    "--btf",
+    multiple=True,
+    metavar="FILE",
+    help="Fit CO-RE relocations to the kernel types in FILE; once more for each of that kernel's modules.",
+)
 @click.option(
     "--log-level",
     type=click.Choice(["0", "4"]),
@@ -38,7 +44,7 @@ def command(
     jobs: int,
     kernel: str,
     type_name: str | None,
-    btf: str | None,
+    btf: tuple[str, ...],
     log_level: str,
     as_json: bool,
 ) -> int:
@@ -82,7 +88,7 @@ def _programs(targets: tuple[str, ...], names: tuple[str, ...], type_name: str |
 
 
 def _reports(
-    programs: list[ProgramSpec], jobs: int, kernel: str, btf: str | None, log_level: int
+    programs: list[ProgramSpec], jobs: int, kernel: str, btf: tuple[str, ...], log_level: int
 ) -> Iterator[Report]:
     """The reports in the order of the programs. Processes are forked, so that they have the objects already."""
     if jobs == 1 or len(programs) < 2:
@@ -105,18 +111,18 @@ def _reports(
 _shared: list[ProgramSpec] = []
 
 
-def _verified_by_number(index: int, kernel: str, btf: str | None, log_level: int) -> Report:
+def _verified_by_number(index: int, kernel: str, btf: tuple[str, ...], log_level: int) -> Report:
     # Specs hold mappings that do not travel between processes; the parent puts its own back.
     return _verified(_shared[index], kernel, btf, log_level).of(None)
 
 
-def _verified(program: ProgramSpec, kernel: str, btf: str | None, log_level: int) -> Report:
+def _verified(program: ProgramSpec, kernel: str, btf: tuple[str, ...], log_level: int) -> Report:
     from skep.verifier import verify
 
     return verify(_fitted(program, btf), kernel=kernel, log_level=log_level)
 
 
-def _fitted(program: ProgramSpec, btf: str | None) -> ProgramSpec:
+def _fitted(program: ProgramSpec, btf: tuple[str, ...]) -> ProgramSpec:
     """The program with its accesses to kernel types relocated, if it has any."""
     if not program.core_relocations:
         return program
@@ -125,15 +131,15 @@ def _fitted(program: ProgramSpec, btf: str | None) -> ProgramSpec:
     return fit(program, _facts(btf)).program
 
 
-def _facts(file: str | None) -> KernelFacts:
-    if file is None:
+@cache
+def _facts(files: tuple[str, ...]) -> KernelFacts:
+    if not files:
         from skep.engines.kernel.running import RUNNING_KERNEL
 
         return RUNNING_KERNEL
-    from skep.objects.fitting import KernelFacts, read_types
+    from skep.objects.fitting import facts_of_files
 
-    types = read_types(file)
-    return KernelFacts(types=lambda: types)
+    return facts_of_files(files)
 
 
 def _text(report: Report) -> str:

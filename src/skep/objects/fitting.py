@@ -13,13 +13,17 @@ from pathlib import Path
 from types import MappingProxyType
 
 from skep.btf import Btf
+from skep.btf.files import read_btf
 from skep.btf.relocation import relocate
 from skep.errors import RequestError, SkepError
 from skep.objects.configuration import KernelSettings, with_configuration
-from skep.objects.reader import read
+from skep.objects.reader import open as read_object
 from skep.objects.spec import ProgramSpec
 
 _ELF = b"\x7fELF"
+#: The machine number of BPF in either byte order, and where in an ELF header it ends.
+_BPF_MACHINE = (b"\xf7\0", b"\0\xf7")
+_MACHINE_END = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +51,42 @@ class Fitted:
     unresolved: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
-def read_types(file: str) -> Btf:
-    """The BTF in ``file``: an ELF file that has it in a section, or nothing but BTF, as in ``/sys/kernel/btf``.
+def read_types(file: str, base: Btf | None = None) -> Btf:
+    """The BTF in ``file``: that of a kernel, alone, in its vmlinux or compressed, or that of a BPF object.
 
-    Raises RequestError, ObjectError or BtfError, which name the file.
+    ``base`` are the types that it continues, if it is of a module. Raises RequestError, ObjectError or BtfError,
+    which name the file.
     """
-    try:
-        data = Path(file).read_bytes()
-    except OSError as error:
-        raise RequestError(f"the file cannot be read: {error.strerror}", file=file) from None
-    if data.startswith(_ELF):
-        btf = read(data, file).btf
-        if btf is None:
+    if base is None and _is_bpf_object(file):
+        # The compiler leaves some sizes and offsets in the types to whoever reads the object.
+        found = read_object(file).btf
+        if found is None:
             raise RequestError("the object has no BTF; build it with clang -g", file=file)
-        return btf
+        return found
+    return read_btf(file, base)
+
+
+def facts_of_files(files: Sequence[str]) -> KernelFacts:
+    """A kernel known by files alone: the first has its types, the others those of its modules.
+
+    They are read at once; raises what `read_types` does. Configuration values stay as they are in the object.
+    """
+    if not files:
+        raise RequestError("name a file with the types of a kernel")
+    types = read_types(files[0])
+    modules = [read_types(file, types) for file in files[1:]]
+    return KernelFacts(lambda: types, lambda: modules)
+
+
+def _is_bpf_object(file: str) -> bool:
     try:
-        return Btf.parse(data)
-    except SkepError as error:
-        error.file = file
-        raise
+        with Path(file).open("rb") as stream:
+            if not stream.seekable():
+                return False
+            start = stream.read(_MACHINE_END)
+    except OSError:
+        return False
+    return start.startswith(_ELF) and start[_MACHINE_END - 2 :] in _BPF_MACHINE
 
 
 def fit(program: ProgramSpec, kernel: KernelFacts) -> Fitted:
