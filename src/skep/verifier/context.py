@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cached_property
 from typing import Literal
 
+from skep.objects.fitting import KernelFacts
 from skep.objects.kinds import AttachType, MapType, ProgramType
 from skep.objects.spec import MapReference, ProgramSpec
+from skep.verifier.kernel_types import TypeTable, default_types, kernel_table
 from skep.verifier.maps import MapFacts
 from skep.verifier.register import Kind
 from skep.verifier.rejection import NotCovered, Rejection
@@ -60,8 +63,9 @@ _DEFAULT_ATTACH = {
 class Context:
     """One program under verification."""
 
-    def __init__(self, spec: ProgramSpec, program_type: ProgramType) -> None:
+    def __init__(self, spec: ProgramSpec, program_type: ProgramType, kernel: KernelFacts | None = None) -> None:
         self.spec = spec
+        self._kernel = kernel
         self.type = program_type
         self.attach_type: AttachType | None = spec.attach_type or _DEFAULT_ATTACH.get(program_type)
         self.sleepable = spec.sleepable or program_type is ProgramType.SYSCALL
@@ -73,6 +77,18 @@ class Context:
         self.cpus = os.cpu_count() or 1
         #: By instruction, the kind of pointer that its access was seen with.
         self.access_kinds: dict[int, Kind] = {}
+
+    @cached_property
+    def kernel_types(self) -> TypeTable:
+        """The types of the kernel that the program is for."""
+        return kernel_table(default_types() if self._kernel is None else self._kernel.types())
+
+    @cached_property
+    def program_types(self) -> TypeTable:
+        """The types of the program itself."""
+        if self.spec.btf is None:
+            raise NotCovered("types of a program that has no BTF")
+        return TypeTable(self.spec.btf, of_kernel=False)
 
     def map_at(self, slot: int) -> MapFacts:
         """The map that the wide load at ``slot`` names."""

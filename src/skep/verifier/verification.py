@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, replace
 
 from skep.errors import UnsupportedError
+from skep.objects.fitting import KernelFacts, fit
 from skep.objects.kinds import ProgramType
 from skep.objects.spec import ProgramSpec
 from skep.verifier.context import Context
@@ -14,6 +15,7 @@ from skep.verifier.exploration import INSTRUCTION_LIMIT, Explorer
 from skep.verifier.flow import Flow
 from skep.verifier.global_functions import entry_state
 from skep.verifier.instructions import prepare
+from skep.verifier.kernel_types import default_types
 from skep.verifier.log import log_of
 from skep.verifier.register import Kind, register
 from skep.verifier.rejection import NotCovered, Rejection
@@ -43,13 +45,16 @@ def verify(
     kernel: str = KERNEL,
     log_level: int = 0,
     limit: int = INSTRUCTION_LIMIT,
+    facts: KernelFacts | None = None,
 ) -> Report:
     """Whether Linux ``kernel`` would accept ``spec``, and if not, why.
 
     ``type`` stands in where the spec has none. With ``log_level`` 4 the report has the sums as the kernel's log
     prints them. ``limit`` is how many instructions to follow on all paths together; with fewer than Linux follows the
-    verdict may be ``unsupported``. Nothing is loaded and no rights are needed. A program that depends on
-    what is not checked here gets the verdict ``unsupported``, never a wrong ``accept``.
+    verdict may be ``unsupported``. ``facts`` are of the kernel whose types count, else the running kernel's do, else
+    those that the package carries; a program with CO-RE relocations is fitted to them first. Nothing is loaded and no
+    rights are needed. A program that depends on what is not checked here gets the verdict ``unsupported``, never a
+    wrong ``accept``.
     """
     started = time.perf_counter()
     run = _Run()
@@ -57,7 +62,7 @@ def verify(
         report = Report(spec.name, "unsupported", f"the rules of Linux {kernel} (known are those of {KERNEL})")
     else:
         try:
-            _verify(spec, type, limit, run)
+            _verify(spec, type, limit, run, facts)
             report = Report(spec.name, "accept")
         except Rejection as rejection:
             instruction = rejection.facts.get("instruction")
@@ -93,7 +98,7 @@ def _place(run: _Run) -> int | None:
     return None if run.explorer is None or not run.explorer.processed else run.explorer.index
 
 
-def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run) -> None:
+def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, facts: KernelFacts | None) -> None:
     program_type = spec.type if spec.type is not None else type
     if program_type is None:
         raise NotCovered(f"a program of unknown type (section {spec.section})")
@@ -102,9 +107,9 @@ def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run) 
     if not spec.instructions:
         raise Rejection("the program is empty")
     if spec.core_relocations:
-        raise NotCovered("CO-RE relocations; fit the program to a kernel first")
+        spec = fit(spec, KernelFacts(default_types) if facts is None else facts).program
     structure = Structure(spec)
-    context = Context(spec, program_type)
+    context = Context(spec, program_type, facts)
     context.check_maps()
     flow = Flow(structure)
     instructs = prepare(structure, context)
