@@ -208,6 +208,7 @@ def _program(
         lines=linked.lines,
         core_relocations=linked.core_relocations,
         maps=MappingProxyType(_with_members(named, maps)),
+        tables=tuple(map for map in maps.values() if map.type is MapType.STRUCT_OPS and name in map.slots.values()),
         license=license,
         kernel_version=version,
         file=file,

@@ -120,7 +120,8 @@ class ProgramSpec:
     program names, by name, and those that they hold from the start. ``type`` is None where the section name says
     nothing that is known. ``autoload`` is False where it starts with ``?``: to be loaded only if asked for by name.
     ``byte_order`` is that of the machine it was built for, "little" or "big". ``siblings`` are all programs of the
-    object, this one included: the members of program arrays are among them.
+    object, this one included: the members of program arrays are among them. ``tables`` are the struct_ops variables
+    of the object that have it as a member.
     """
 
     name: str
@@ -145,6 +146,7 @@ class ProgramSpec:
     siblings: Mapping[str, ProgramSpec] = field(
         default_factory=lambda: MappingProxyType({}), repr=False, compare=False
     )
+    tables: tuple[MapSpec, ...] = field(default=(), repr=False)
 
     def line_of(self, slot: int) -> SourceLine | None:
         """The source line that the instruction at ``slot`` belongs to, or None without line information."""

@@ -83,7 +83,7 @@ class Loading:
         btf, problem = self._btf(spec, description)
         for map_spec in spec.maps.values():
             self.map(map_spec, btf)
-        attach_id, attach_type = attach_point(spec, chosen, struct_ops_member(spec, self.tables))
+        attach_id, attach_type = attach_point(spec, chosen, struct_ops_member(spec, (*self.tables, *spec.tables)))
         resolver = Resolver(self.maps)
         try:
             program = KernelProgram.load(
