@@ -15,6 +15,7 @@ from skep.verifier import tnum
 from skep.verifier.register import NOTHING, SHIFTED, Kind, Register
 from skep.verifier.scalar import Scalar
 from skep.verifier.slots import INVALID, MISC, UNUSED, Slot
+from skep.verifier.stack_objects import Dynptr, IrqFlag, Iterator, StackObject
 from skep.verifier.state import Frame, State
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def _stack_matches(old: Frame, current: Frame, precise: int, ids: _Identities, m
     there = len(current.slots)
     for index, mine in enumerate(old.slots):
         theirs = current.slots[index] if index < there else None
-        if mine is theirs and not mine.is_spill:
+        if mine is theirs and not mine.is_spill and mine.object is None:
             continue
         if not _slot_matches(mine, theirs, bool(precise >> index & 1), ids, match):
             return False
@@ -215,7 +216,25 @@ def _slot_matches(mine: Slot, theirs: Slot | None, precise: bool, ids: _Identiti
     for one, other in zip(mine.bytes, theirs.bytes, strict=True):
         if one not in (INVALID, MISC) and one != other:
             return False
+    if mine.object is not None and theirs.object is not None:
+        return _object_matches(mine.object, theirs.object, ids)
     return not mine.is_spill or _register_matches(mine.register, theirs.register, precise, ids, match)
+
+
+def _object_matches(mine: StackObject, theirs: StackObject, ids: _Identities) -> bool:
+    """Whether two objects on the stack are as far, and their references stand for each other."""
+    if not ids.agree(mine.reference, theirs.reference) or mine.position != theirs.position:
+        return False
+    match mine, theirs:
+        case Dynptr(type=one), Dynptr(type=other):
+            return one is other
+        case IrqFlag(by_lock=one_way), IrqFlag(by_lock=other_way):
+            return one_way is other_way
+        case Iterator(), Iterator():
+            # How many elements were taken does not matter.
+            return mine.name == theirs.name and mine.progress is theirs.progress and mine.is_stale == theirs.is_stale
+        case _:
+            return False
 
 
 def matches(checkpoint: Checkpoint, current: State, live: Sequence[int], match: Match) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from skep.objects.kinds import MapType
 from skep.stdlib.prototype import Argument, ArgumentFlag, ArgumentKind, HelperPrototype
-from skep.verifier import slots, stack_access, tnum
+from skep.verifier import dynptrs, slots, stack_access, tnum
 from skep.verifier.checks import readable
 from skep.verifier.locks import SPIN_LOCK, change_lock
 from skep.verifier.maps import MapFacts
@@ -22,11 +22,12 @@ from skep.verifier.memory import (
     check_unmodified,
     may_access_packet,
 )
-from skep.verifier.register import MAYBE_NULL, READ_ONLY, RINGBUF, TRUSTED, UNTRUSTED, Kind, Register
+from skep.verifier.register import MAYBE_NULL, PACKET_SLICE, READ_ONLY, RINGBUF, TRUSTED, UNTRUSTED, Kind, Register
 from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.scalar import signed64
 from skep.verifier.slots import INVALID, MISC, SPILL, ZERO
 from skep.verifier.stack_liveness import bit
+from skep.verifier.stack_objects import Dynptr, DynptrType
 from skep.verifier.structure import OFFSET_LIMIT
 from skep.verifier.text import tnum_text
 
@@ -63,6 +64,7 @@ _ACCEPTED: dict[ArgumentKind, tuple[_Type, ...]] = {
     ArgumentKind.CONTEXT: ((Kind.CONTEXT, 0),),
     ArgumentKind.FUNCTION: ((Kind.FUNCTION, 0),),
     ArgumentKind.STACK: ((Kind.STACK, 0),),
+    ArgumentKind.DYNPTR: ((Kind.STACK, 0), (Kind.DYNPTR, 0)),
     ArgumentKind.CONSTANT_STRING: ((Kind.MAP_VALUE, 0),),
     ArgumentKind.RINGBUF_MEMORY: ((Kind.MEMORY, RINGBUF),),
     ArgumentKind.SOCKET: ((Kind.SOCKET, 0),),
@@ -99,6 +101,10 @@ class Passed:
     #: The size of memory that the helper returns, and the most bytes that it fills in.
     allocated: int = 0
     largest: int = 0
+    #: The dynptr that was passed.
+    dynptr: Dynptr | None = None
+    #: Slots of the stack that the call was seen to overwrite, one bit each.
+    written: int = 0
     #: Memory that the helper fills in: (register, bytes).
     filled: list[tuple[int, int]] = field(default_factory=list)
 
@@ -127,7 +133,9 @@ def _check(explorer: Explorer, passed: Passed, position: int, argument: Argument
         _check_type(index, pointer, argument)
         _check_offset(index, pointer, argument)
     if flags & ArgumentFlag.RELEASE:
-        if not pointer.reference and not pointer.is_zero:
+        if kind is ArgumentKind.DYNPTR:
+            dynptrs.expect_released(explorer, index)
+        elif not pointer.reference and not pointer.is_zero:
             raise Rejection(f"R{index} must be referenced when passed to release function", register=index)
         passed.released = index
     if pointer.reference:
@@ -158,6 +166,8 @@ def _check_type(index: int, pointer: Register, argument: Argument) -> None:
         flags &= ~READ_ONLY
     if argument.flags & ArgumentFlag.MAYBE_NULL:
         flags &= ~MAYBE_NULL
+    if pointer.kind is Kind.MEMORY:
+        flags &= ~PACKET_SLICE
     if (pointer.kind, flags) in accepted:
         if pointer.kind is Kind.OBJECT:
             raise NotCovered("kernel objects passed to helpers")
@@ -175,6 +185,8 @@ def _type_name(one: _Type) -> str:
 
 
 def _check_offset(index: int, pointer: Register, argument: Argument) -> None:
+    if argument.kind is ArgumentKind.DYNPTR and pointer.kind is Kind.STACK:
+        return
     if argument.flags & ArgumentFlag.RELEASE:
         if pointer.offset:
             raise Rejection(
@@ -305,6 +317,18 @@ def _string(explorer: Explorer, passed: Passed, position: int, argument: Argumen
         raise Rejection("string is not zero-terminated", register=index)
 
 
+def _dynptr(explorer: Explorer, passed: Passed, position: int, argument: Argument, pointer: Register) -> None:
+    index = position + 1
+    flags = argument.flags
+    if flags & ArgumentFlag.UNINITIALISED:
+        type = DynptrType.RINGBUF if flags & ArgumentFlag.RINGBUF else DynptrType.LOCAL
+        passed.written |= dynptrs.make(explorer, index, type)
+        return
+    passed.dynptr = dynptrs.expect(explorer, index)
+    if passed.dynptr.reference:
+        passed.reference = passed.dynptr.reference
+
+
 def _lock(explorer: Explorer, passed: Passed, position: int, argument: Argument, pointer: Register) -> None:
     change_lock(explorer, position + 1, take=passed.prototype.number == SPIN_LOCK)
 
@@ -326,6 +350,7 @@ _CHECKS = {
     ArgumentKind.SPIN_LOCK: _lock,
     ArgumentKind.CONTEXT: _nothing_more,
     ArgumentKind.STACK: _nothing_more,
+    ArgumentKind.DYNPTR: _dynptr,
     ArgumentKind.RINGBUF_MEMORY: _nothing_more,
     ArgumentKind.SOCKET: _nothing_more,
     ArgumentKind.SOCK_COMMON: _nothing_more,
@@ -370,7 +395,11 @@ def _check_stack(
     least, greatest = stack_access.bounds(explorer, index, pointer, pointer.offset, size, how)
     frame = explorer.state.frames[pointer.frame]
     if fills and pointer.scalar.is_constant:
+        overlap = dynptrs.overlap(frame, least, greatest + size)
+        if overlap is not None:
+            raise Rejection(f"potential write to dynptr at off={overlap} disallowed", register=index)
         return True
+    stack_access.check_readable(index, pointer, frame, least, greatest, size)
     mask = 0
     for offset in range(least, greatest + size):
         number, byte = stack_access.place(offset)

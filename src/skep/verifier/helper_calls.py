@@ -11,7 +11,7 @@ from skep.isa.instruction import Instruction
 from skep.objects.kinds import MapType
 from skep.stdlib import prototypes
 from skep.stdlib.prototype import HelperPrototype, Return, ReturnFlag, ReturnKind
-from skep.verifier import callbacks, map_rules, stack_access
+from skep.verifier import callbacks, dynptrs, map_rules, references, stack_access
 from skep.verifier.flow import CALLBACK_HELPERS
 from skep.verifier.helper_arguments import Passed, check_arguments
 from skep.verifier.locks import check_call_allowed
@@ -20,6 +20,7 @@ from skep.verifier.register import (
     ANY_NUMBER,
     MAYBE_NULL,
     NOTHING,
+    PACKET_SLICE,
     RINGBUF,
     Kind,
     Register,
@@ -30,7 +31,8 @@ from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.returns import check_nothing_held
 from skep.verifier.scalar import scalar, signed64
 from skep.verifier.slots import slot
-from skep.verifier.state import Reference, State
+from skep.verifier.stack_objects import Dynptr, DynptrType
+from skep.verifier.state import State
 
 if TYPE_CHECKING:
     from skep.verifier.exploration import Explorer, Instruct
@@ -43,6 +45,8 @@ _LOOKUP = prototypes.number("map_lookup_elem")
 _WRITERS = frozenset(
     prototypes.number(name) for name in ("map_update_elem", "map_delete_elem", "map_push_elem", "map_pop_elem")
 )
+_DYNPTR_FROM_MEM = prototypes.number("dynptr_from_mem")
+_DYNPTR_WRITE = prototypes.number("dynptr_write")
 _LOCAL_STORAGE = prototypes.number("get_local_storage")
 _CPU = prototypes.number("get_smp_processor_id")
 #: Helpers that return a length of at most the buffer's, or an error.
@@ -73,13 +77,6 @@ _NOT_COVERED = frozenset(
         "timer_start",
         "timer_cancel",
         "kptr_xchg",
-        "dynptr_from_mem",
-        "dynptr_read",
-        "dynptr_write",
-        "dynptr_data",
-        "ringbuf_reserve_dynptr",
-        "ringbuf_submit_dynptr",
-        "ringbuf_discard_dynptr",
         "user_ringbuf_drain",
         "find_vma",
         "per_cpu_ptr",
@@ -124,8 +121,6 @@ def _call(explorer: Explorer, row: HelperPrototype) -> None:
     state = explorer.state
     registers = explorer.registers
     helper = row.number
-    if explorer.liveness is not None:
-        explorer.liveness.wrote(state, explorer.index, 0)
     passed = check_arguments(explorer, row)
     for index, size in passed.filled:
         _fill(explorer, index, size)
@@ -133,11 +128,14 @@ def _call(explorer: Explorer, row: HelperPrototype) -> None:
         _check_map_use(explorer, row, passed.map)
     if passed.released is not None:
         _release(explorer, row, passed)
+    explorer.liveness.wrote(state, explorer.index, passed.written)
     if helper == _TAIL_CALL:
         check_nothing_held(explorer, "tail_call")
         _check_tail_call_index(explorer, passed)
     if helper == _LOCAL_STORAGE and not registers[2].is_zero:
         raise Rejection("get_local_storage() doesn't support non-zero flags", helper=row.name)
+    if helper == _DYNPTR_FROM_MEM and registers[1].kind is not Kind.MAP_VALUE:
+        raise Rejection(f"Unsupported reg type {registers[1].type_name} for bpf_dynptr_from_mem data", register=1)
     if helper in CALLBACK_HELPERS and passed.function is not None:
         callbacks.schedule(explorer, row, passed)
     result = _result(explorer, row, passed)
@@ -149,9 +147,14 @@ def _call(explorer: Explorer, row: HelperPrototype) -> None:
             helper=row.name,
             map=passed.map.name,
         )
-    if row.changes_packet:
+    if row.changes_packet or (helper == _DYNPTR_WRITE and passed.dynptr is not None and _is_skb(passed.dynptr)):
         forget_packet(state)
     explorer.next = explorer.index + 1
+
+
+def _is_skb(dynptr: Dynptr) -> bool:
+    """Whether a write to it may move the packet: an ``xdp_buff`` stays where it is."""
+    return dynptr.type in (DynptrType.SKB, DynptrType.SKB_META)
 
 
 def _check_map_use(explorer: Explorer, row: HelperPrototype, map: MapFacts) -> None:
@@ -178,29 +181,22 @@ def _fill(explorer: Explorer, index: int, size: int) -> None:
 
 def _release(explorer: Explorer, row: HelperPrototype, passed: Passed) -> None:
     """Give up the reference that was passed: every copy of the pointer is void."""
-    state = explorer.state
-    if not passed.reference:
+    if passed.dynptr is not None and passed.released is not None:
+        passed.written |= dynptrs.release(explorer, passed.released)
         return
-    if not any(one.id == passed.reference for one in state.references):
+    if passed.reference and not references.release(explorer.state, passed.reference):
         raise Rejection(f"func bpf_{row.name}#{row.number} reference has not been acquired before", helper=row.name)
-    state.references = tuple(one for one in state.references if one.id != passed.reference)
-    for frame in state.frames:
-        for index, one in enumerate(frame.registers):
-            if one.reference == passed.reference:
-                frame.registers[index] = ANY_NUMBER
-        for index, spilled in enumerate(frame.slots):
-            if spilled.register.reference == passed.reference:
-                frame.slots[index] = slot(spilled.bytes, ANY_NUMBER)
 
 
 def forget_packet(state: State) -> None:
     """The packet may have moved: pointers into it are void."""
     for frame in state.frames:
         for index, one in enumerate(frame.registers):
-            if one.kind in _PACKET_KINDS:
+            if one.kind in _PACKET_KINDS or (one.flags & PACKET_SLICE and one.kind is Kind.MEMORY):
                 frame.registers[index] = ANY_NUMBER
         for index, spilled in enumerate(frame.slots):
-            if spilled.register.kind in _PACKET_KINDS:
+            one = spilled.register
+            if one.kind in _PACKET_KINDS or (one.flags & PACKET_SLICE and one.kind is Kind.MEMORY):
                 frame.slots[index] = slot(spilled.bytes, ANY_NUMBER)
 
 
@@ -224,6 +220,8 @@ def _result(explorer: Explorer, row: HelperPrototype, passed: Passed) -> Registe
         case ReturnKind.MAP_VALUE:
             return _map_value(row, passed, flags)
         case ReturnKind.MEMORY:
+            if passed.dynptr is not None:
+                return dynptrs.slice_of(passed.dynptr, passed.allocated, flags)
             flags |= RINGBUF if returns.flags & ReturnFlag.RINGBUF else 0
             return register(Kind.MEMORY, extent=passed.allocated, flags=flags)
         case kind if kind in _RETURNED:
@@ -262,12 +260,12 @@ def _with_reference(explorer: Explorer, row: HelperPrototype, passed: Passed, re
     reference = 0
     if row.number in _CASTS:
         reference = passed.reference
+    elif passed.dynptr is not None:
+        reference = result.reference
     elif row.acquires or (
         row.number == _LOOKUP and passed.map is not None and passed.map.type in (MapType.SOCKMAP, MapType.SOCKHASH)
     ):
-        id = reference = explorer.new_id()
-        state = explorer.state
-        state.references = (*state.references, Reference(reference, explorer.index))
+        id = reference = references.acquire(explorer)
     elif result.kind is Kind.MAP_VALUE and isinstance(result.subject, MapFacts) and result.subject.has_lock:
         id = id or explorer.new_id()
     if not id and not reference:

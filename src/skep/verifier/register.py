@@ -61,6 +61,8 @@ USER = 1 << 7
 ALLOCATED = 1 << 8
 #: Of a scalar: a constant (``offset``) was added since it got its id.
 SHIFTED = 1 << 9
+#: Of memory: a slice of a packet, void once the packet may have moved.
+PACKET_SLICE = 1 << 12
 
 _PREFIXES = (
     (READ_ONLY, "rdonly_"),

@@ -1,4 +1,5 @@
-"""What is known of eight bytes of the stack: byte by byte, and of the register that was spilled there, if one was.
+"""What is known of eight bytes of the stack: byte by byte, and of the register that was spilled there, if one was, or
+of the object (``stack_objects``) of which they are a part.
 
 A slot is immutable and interned like registers are. Byte 0 of ``bytes`` is the one at the lowest address.
 """
@@ -8,12 +9,16 @@ from __future__ import annotations
 from typing import Final
 
 from skep.verifier.register import ANY_NUMBER, NOTHING, Kind, Register
+from skep.verifier.stack_objects import Dynptr, IrqFlag, Iterator, StackObject
 
 #: What one byte of the stack may be; the letters are those of the kernel's log.
 INVALID: Final = "?"
 SPILL: Final = "r"
 MISC: Final = "m"
 ZERO: Final = "0"
+DYNPTR: Final = "d"
+ITERATOR: Final = "i"
+IRQ_FLAG: Final = "f"
 
 SLOT_SIZE: Final = 8
 STACK_SIZE: Final = 512
@@ -25,13 +30,15 @@ class Slot:
     """Eight bytes: ``bytes`` a letter for each, lowest address first; ``register`` what is spilled in those at ``r``.
 
     A register is always spilled at the lowest address of a slot: one of fewer than eight bytes is a number.
+    ``object`` is the object that the slot is a part of, if it is.
     """
 
-    __slots__ = ("bytes", "is_spill", "register", "whole_number")
+    __slots__ = ("bytes", "is_spill", "object", "register", "whole_number")
 
-    def __init__(self, bytes: str, register: Register) -> None:
+    def __init__(self, bytes: str, register: Register, object: StackObject | None = None) -> None:
         self.bytes = bytes
         self.register = register
+        self.object = object
         self.is_spill = bytes[0] == SPILL
         #: The slot read as one 64-bit number, if that is what a load of it gives.
         self.whole_number: Register | None = None
@@ -47,6 +54,8 @@ class Slot:
         return self.bytes.count(SPILL)
 
     def __repr__(self) -> str:
+        if self.object is not None:
+            return f"<{self.bytes} {self.object!r}>"
         return f"<{self.bytes} {self.register!r}>" if self.is_spill else f"<{self.bytes}>"
 
 
@@ -61,6 +70,20 @@ def slot(bytes: str, register: Register = NOTHING) -> Slot:
         if len(_pool) >= _POOL_SIZE:
             _pool.clear()
         found = _pool[key] = Slot(*key)
+    return found
+
+
+_letters: dict[type[StackObject], str] = {Dynptr: DYNPTR, Iterator: ITERATOR, IrqFlag: IRQ_FLAG}
+_objects: dict[StackObject, Slot] = {}
+
+
+def part(of: StackObject) -> Slot:
+    """The interned slot that is a part of an object."""
+    found = _objects.get(of)
+    if found is None:
+        if len(_objects) >= _POOL_SIZE:
+            _objects.clear()
+        found = _objects[of] = Slot(_letters[type(of)] * SLOT_SIZE, NOTHING, of)
     return found
 
 
@@ -80,7 +103,9 @@ def spilled(register: Register, size: int, before: Slot) -> Slot:
 
 
 def scrubbed(before: Slot) -> Slot:
-    """The slot once what was spilled there no longer counts as a register."""
+    """The slot once what was spilled there no longer counts as a register, or as an object."""
+    if before.object is not None:
+        return DATA
     if SPILL not in before.bytes:
         return before
     return slot(before.bytes.replace(SPILL, MISC))
@@ -88,5 +113,5 @@ def scrubbed(before: Slot) -> Slot:
 
 def written(before: Slot, start: int, size: int, byte: str) -> Slot:
     """The slot after plain bytes (``byte`` each) were written at ``start`` within it."""
-    rest = scrubbed(before).bytes if before.is_spill else before.bytes
+    rest = scrubbed(before).bytes if before.is_spill or before.object is not None else before.bytes
     return slot(rest[:start] + byte * size + rest[start + size :])

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from skep.verifier import slots
+from skep.verifier import dynptrs, slots
 from skep.verifier.arithmetic_steps import shared
 from skep.verifier.register import ANY_NUMBER, NULL, Kind, Register, with_id
 from skep.verifier.rejection import Rejection
 from skep.verifier.scalar import signed64
-from skep.verifier.slots import MISC, SLOT_SIZE, SPILL, STACK_SIZE, UNUSED, ZERO, slot
+from skep.verifier.slots import INVALID, MISC, SLOT_SIZE, SPILL, STACK_SIZE, UNUSED, ZERO, slot
 from skep.verifier.stack_liveness import bit
 from skep.verifier.state import Frame
 from skep.verifier.structure import OFFSET_LIMIT
@@ -65,11 +65,16 @@ def load(explorer: Explorer, index: int, pointer: Register, offset: int, size: i
     frame = explorer.state.frames[pointer.frame]
     if not pointer.scalar.is_constant:
         note_read(explorer, frame, least, greatest + size)
+        check_readable(index, pointer, frame, least, greatest, size)
         return _bytes_read(frame, least, greatest + size)
     number, start = place(least)
     spilled = frame.slots[number]
     explorer.liveness.read(explorer.state, explorer.index, bit(frame.index, number))
     if not spilled.is_spill:
+        if spilled.bytes[start] not in _PLAIN:
+            raise Rejection(
+                f"invalid read from stack off {least}+0 size {size}", register=index, object=spilled.object
+            )
         return _bytes_read(frame, least, least + size)
     return _fill(explorer, frame, number, start, size)
 
@@ -86,6 +91,25 @@ def note_read(explorer: Explorer, frame: Frame, start: int, end: int) -> None:
     for number in range(place(end - 1)[0], place(start)[0] + 1):
         mask |= bit(frame.index, number)
     explorer.liveness.read(explorer.state, explorer.index, mask)
+
+
+#: Bytes that may be read: all but those of objects.
+_PLAIN = frozenset((INVALID, MISC, ZERO, SPILL))
+
+
+def check_readable(index: int, pointer: Register, frame: Frame, least: int, greatest: int, size: int) -> None:
+    """Refuse to read bytes of objects that lie on the stack."""
+    for offset in range(least, greatest + size):
+        number, byte = place(offset)
+        if frame.slots[number].bytes[byte] in _PLAIN:
+            continue
+        bits = pointer.scalar.bits
+        start = f"off {least}" if pointer.scalar.is_constant else f"var_off {tnum_text(bits)}"
+        raise Rejection(
+            f"invalid read from stack R{index} {start}+{offset - least} size {size}",
+            register=index,
+            object=frame.slots[number].object,
+        )
 
 
 def _bytes_read(frame: Frame, start: int, end: int) -> Register:
@@ -134,12 +158,20 @@ def store(
     least, greatest = bounds(explorer, index, pointer, offset, size, " write to")
     frame = explorer.state.frames[pointer.frame]
     if not pointer.scalar.is_constant:
-        explorer.liveness.wrote(explorer.state, explorer.index, 0)
+        written = 0
+        for offset in range(least, greatest + size):
+            number, _ = place(offset)
+            if frame.slots[number].object is not None:
+                written |= dynptrs.destroy(explorer, frame, number)
+        explorer.liveness.wrote(explorer.state, explorer.index, written)
         _store_anywhere(explorer, frame, least, greatest + size, value, source)
         return
     number, start = place(least)
+    written = bit(frame.index, number) if size == SLOT_SIZE else 0
+    if frame.slots[number].object is not None:
+        written |= dynptrs.destroy(explorer, frame, number)
     before = frame.slots[number]
-    explorer.liveness.wrote(explorer.state, explorer.index, bit(frame.index, number) if size == SLOT_SIZE else 0)
+    explorer.liveness.wrote(explorer.state, explorer.index, written)
     if start == 0 and value.kind is Kind.SCALAR:
         if source is not None:
             if value.scalar.umax.bit_length() <= 8 * size:
