@@ -30,6 +30,7 @@ from skep.verifier.branches import branch, goto, may_goto
 from skep.verifier.calls import call_subprogram
 from skep.verifier.checks import readable, writable
 from skep.verifier.helper_calls import call_helper
+from skep.verifier.kfunc_calls import call_kfunc
 from skep.verifier.register import ANY_NUMBER, NOTHING, Kind, Register, number, register
 from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.reserved import bad_register, violation
@@ -90,7 +91,7 @@ def _prepared(structure: Structure, context: Context, slot: int) -> Instruct:
         case Call(target="subprogram"):
             return call_subprogram(instruction)
         case Call():
-            return _not_covered("kernel functions (kfuncs)", slot)
+            return call_kfunc(context, slot, instruction)
         case Exit():
             return leave
         case AddressSpaceCast():
