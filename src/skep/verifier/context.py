@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Literal
 
+from skep.btf import Btf
 from skep.objects.fitting import KernelFacts
 from skep.objects.kinds import AttachType, MapType, ProgramType
 from skep.objects.spec import MapReference, ProgramSpec
 from skep.verifier.kernel_types import TypeTable, default_types, kernel_table
+from skep.verifier.map_fields import FieldError, Fields, fields_of_structs
 from skep.verifier.maps import MapFacts
 from skep.verifier.register import Kind
 from skep.verifier.rejection import NotCovered, Rejection
@@ -72,7 +75,8 @@ class Context:
         self.is_gpl = spec.license in _GPL_COMPATIBLE
         self.strict_alignment = bool(spec.flags & _STRICT_ALIGNMENT)
         self.byte_order: Literal["little", "big"] = sys.byteorder
-        self.maps = {name: MapFacts(map) for name, map in spec.maps.items()}
+        self.maps = {name: MapFacts(map, self) for name, map in spec.maps.items()}
+        self._tables: dict[int, TypeTable] = {}
         #: How many CPUs the machine may have.
         self.cpus = os.cpu_count() or 1
         #: By instruction, the kind of pointer that its access was seen with.
@@ -89,6 +93,28 @@ class Context:
         if self.spec.btf is None:
             raise NotCovered("types of a program that has no BTF")
         return TypeTable(self.spec.btf, of_kernel=False)
+
+    def table_of(self, btf: Btf) -> TypeTable:
+        """The types of one BTF: the program's own, or those of a map that came from elsewhere."""
+        if btf is self.spec.btf:
+            return self.program_types
+        found = self._tables.get(id(btf))
+        if found is None:
+            found = self._tables[id(btf)] = TypeTable(btf, of_kernel=False)
+        return found
+
+    @cached_property
+    def struct_fields(self) -> Mapping[int, Fields]:
+        """The fields with rules of their own of each struct of the program that has any, by type id."""
+        try:
+            return fields_of_structs(self.program_types, lambda: self.kernel_types)
+        except FieldError as error:
+            raise NotCovered(f"types that the kernel does not take ({error})") from None
+
+    def check_types(self) -> None:
+        """Refuse to go on where the kernel does not take the program's types."""
+        if self.spec.btf is not None:
+            assert self.struct_fields is not None
 
     def map_at(self, slot: int) -> MapFacts:
         """The map that the wide load at ``slot`` names."""

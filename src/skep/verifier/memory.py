@@ -334,7 +334,7 @@ def check_map_value(
             map=map.name,
         )
     check_region(explorer, index, pointer, offset, size, map.value_size, zero_size)
-    for field in map.fields:
+    for field in map.fields.all:
         if (
             pointer.scalar.smin + offset < field.offset + field.size
             and field.offset < pointer.scalar.umax + offset + size
