@@ -12,6 +12,7 @@ from skep.btf import Btf
 from skep.objects.fitting import KernelFacts
 from skep.objects.kinds import AttachType, MapType, ProgramType
 from skep.objects.spec import MapReference, ProgramSpec
+from skep.verifier.attachment import Hook, hook_of
 from skep.verifier.kernel_types import TypeTable, default_types, kernel_table
 from skep.verifier.map_fields import FieldError, Fields, fields_of_structs
 from skep.verifier.maps import MapFacts
@@ -86,6 +87,11 @@ class Context:
     def kernel_types(self) -> TypeTable:
         """The types of the kernel that the program is for."""
         return kernel_table(default_types() if self._kernel is None else self._kernel.types())
+
+    @cached_property
+    def hook(self) -> Hook:
+        """The function of the kernel that the program is attached to."""
+        return hook_of(self)
 
     @cached_property
     def program_types(self) -> TypeTable:

@@ -161,6 +161,11 @@ _BY_ATTACH: Mapping[tuple[ProgramType, AttachType], Table] = MappingProxyType(
     }
 )
 
+#: The kernel's structure behind each pointer of kind OBJECT, by program type and offset.
+OBJECTS: Mapping[tuple[ProgramType, int], str] = MappingProxyType(
+    {(_T.NETFILTER, 0): "nf_hook_state", (_T.NETFILTER, 8): "sk_buff"}
+)
+
 #: By kind of socket.
 SOCKETS: Mapping[Kind, Table] = MappingProxyType(
     {

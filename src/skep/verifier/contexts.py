@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from skep.objects.kinds import ProgramType
 from skep.programs import KINDS
 from skep.programs.field import FieldKind
-from skep.verifier.context_tables import table_of
+from skep.verifier.argument_contexts import argument_access
+from skep.verifier.context_tables import OBJECTS, table_of
 from skep.verifier.register import ANY_NUMBER, MAYBE_NULL, Kind, Register, register
 from skep.verifier.rejection import NotCovered, Rejection
 
@@ -22,10 +24,15 @@ _POINTERS = {
     FieldKind.SOCKET: (Kind.SOCK_COMMON, MAYBE_NULL),
 }
 
+#: Types whose context is the arguments of a function of the kernel.
+_BY_ARGUMENTS = frozenset({ProgramType.TRACING, ProgramType.LSM, ProgramType.STRUCT_OPS})
+
 
 def context_access(explorer: Explorer, access: Access) -> Register:
     """What a load from the context leaves in a register, or the refusal of a load or store."""
     context = explorer.context
+    if context.type in _BY_ARGUMENTS:
+        return argument_access(explorer, access, context.hook)
     offset, size = access.offset, access.size
     kind = KINDS.get(context.type)
     pointer = None
@@ -44,9 +51,8 @@ def context_access(explorer: Explorer, access: Access) -> Register:
     if access.is_store or pointer is None:
         return ANY_NUMBER
     found, flags = pointer
-    if found is Kind.OBJECT:
-        raise NotCovered(f"kernel objects in the context of {context.type.label} programs")
-    return register(found, id=explorer.new_id() if flags & MAYBE_NULL else 0, flags=flags)
+    subject = context.kernel_types.struct(OBJECTS[context.type, offset]) if found is Kind.OBJECT else None
+    return register(found, id=explorer.new_id() if flags & MAYBE_NULL else 0, flags=flags, subject=subject)
 
 
 def _refused(access: Access) -> Rejection:

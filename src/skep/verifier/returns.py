@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skep.objects.kinds import AttachType, ProgramType
+from skep.verifier.attachment import returns_pointer
 from skep.verifier.checks import readable
 from skep.verifier.register import Kind
 from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.scalar import S64_MAX, S64_MIN, Scalar
 
 if TYPE_CHECKING:
+    from skep.verifier.context import Context
     from skep.verifier.exploration import Explorer
 
 _T, _A = ProgramType, AttachType
@@ -51,17 +53,47 @@ _ATTACH_RANGES: dict[AttachType, tuple[int, int]] = {
     _A.TRACE_KPROBE_SESSION: _SWITCH,
     _A.TRACE_UPROBE_SESSION: _SWITCH,
 }
-_DEPENDS_ON_TARGET = frozenset({_T.TRACING, _T.LSM, _T.STRUCT_OPS, _T.EXT})
+_TRACING_RANGES: dict[AttachType | None, tuple[int, int]] = {
+    _A.TRACE_FENTRY: (0, 0),
+    _A.TRACE_FEXIT: (0, 0),
+    _A.TRACE_ITER: _SWITCH,
+}
+#: An error number, or 0: what security hooks answer, but for those that answer yes or no.
+_ERROR_NUMBER = (-4095, 0)
+_BOOLEAN_HOOKS = frozenset(
+    {"bpf_lsm_inode_xattr_skipcap", "bpf_lsm_xfrm_state_pol_flow_match", "bpf_lsm_audit_rule_known"}
+)
 _BY_ATTACH = frozenset({_T.CGROUP_SKB, _T.CGROUP_SOCK_ADDR, _T.KPROBE})
 
 
-def return_range(program: ProgramType, attach_type: AttachType | None) -> tuple[int, int] | None:
+def return_range(context: Context) -> tuple[int, int] | None:
     """What a program may return, or None if anything."""
-    if program in _DEPENDS_ON_TARGET:
-        raise NotCovered(f"return values of {program.label} programs")
+    program, attach_type = context.type, context.attach_type
+    match program:
+        case _T.TRACING:
+            return _TRACING_RANGES.get(attach_type)
+        case _T.LSM:
+            return _security_range(context)
+        case _T.STRUCT_OPS:
+            if returns_pointer(context):
+                raise NotCovered("a member of a table of programs that returns a pointer")
+            return None
+        case _T.EXT:
+            raise NotCovered("return values of programs that replace a function")
+        case _:
+            pass
     if program in _BY_ATTACH and attach_type in _ATTACH_RANGES:
         return _ATTACH_RANGES[attach_type]
     return _RANGES.get(program)
+
+
+def _security_range(context: Context) -> tuple[int, int] | None:
+    hook = context.hook
+    if context.attach_type is _A.LSM_CGROUP:
+        return _ONE if hook.is_void else _SWITCH
+    if hook.is_void:
+        return None
+    return _SWITCH if hook.name in _BOOLEAN_HOOKS else _ERROR_NUMBER
 
 
 def leave(explorer: Explorer) -> None:
@@ -117,9 +149,16 @@ def _return_to_caller(explorer: Explorer) -> None:
 
 def _check_result(explorer: Explorer) -> None:
     context = explorer.context
-    limits = return_range(context.type, context.attach_type)
+    is_function = bool(explorer.frame.subprogram)
+    if not is_function and _returns_nothing(context):
+        return
+    limits = None if is_function else return_range(context)
     readable(explorer, 0)
     result = explorer.registers[0]
+    if is_function and result.kind is not Kind.SCALAR:
+        raise Rejection(
+            f"At subprogram exit the register R0 is not a scalar value ({result.type_name})", register=0
+        )
     if limits is None:
         return
     place = "At program exit"
@@ -129,6 +168,13 @@ def _check_result(explorer: Explorer) -> None:
     low, high = limits
     if not (low <= result.scalar.smin32 and result.scalar.smax32 <= high):
         raise Rejection(_outside(place, "R0", result.scalar, limits), register=0, limits=limits)
+
+
+def _returns_nothing(context: Context) -> bool:
+    """Whether what the program leaves in r0 is never looked at: the hook returns nothing."""
+    if context.type is _T.STRUCT_OPS or (context.type is _T.LSM and context.attach_type is not _A.LSM_CGROUP):
+        return context.hook.is_void
+    return False
 
 
 def _outside(place: str, name: str, value: Scalar, limits: tuple[int, int]) -> str:

@@ -1,0 +1,43 @@
+"""Accesses to a context that is the arguments of a function of the kernel: tracing, LSM and struct_ops programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from skep.verifier.attachment import Hook
+from skep.verifier.register import ANY_NUMBER, MAYBE_NULL, Kind, Register, register
+from skep.verifier.rejection import Rejection
+
+if TYPE_CHECKING:
+    from skep.verifier.exploration import Explorer
+    from skep.verifier.memory import Access
+
+_SLOT: Final = 8
+_SLOTS: Final = 12
+
+
+def argument_access(explorer: Explorer, access: Access, hook: Hook) -> Register:
+    """What a load from the context leaves in a register. Raises Rejection for other accesses."""
+    offset, size = access.offset, access.size
+    details: tuple[str, ...] = ()
+    if not access.is_store and 0 <= offset < _SLOT * _SLOTS and offset % size == 0:
+        if offset % _SLOT:
+            details = (f"func '{hook.name}' offset {offset} is not multiple of {_SLOT}",)
+        else:
+            seen = hook.slot(offset // _SLOT)
+            if seen.problem:
+                details = (seen.problem,)
+            elif seen.kind is Kind.SCALAR:
+                return ANY_NUMBER
+            elif size != _SLOT:
+                details = (f"func '{hook.name}' size {size} must be {_SLOT}",)
+            else:
+                id = explorer.new_id() if seen.flags & MAYBE_NULL else 0
+                return register(seen.kind, id=id, flags=seen.flags, subject=seen.subject)
+    raise Rejection(
+        f"invalid bpf_context access off={offset} size={size}",
+        *details,
+        offset=offset,
+        size=size,
+        store=access.is_store,
+    )
