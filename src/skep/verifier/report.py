@@ -69,7 +69,12 @@ class Report:
         if source is not None and source.text.strip():
             lines.append(f"  {source.file}:{source.line}: {source.text.strip()}")
         if self.explanation is not None:
-            lines += self.explanation.lines()
+            lines += [
+                f"  problem ({self.explanation.category}): {self.explanation.problem}",
+                f"  reason: {self.explanation.reason}",
+                *(f"    {step.instruction}: {step.text}: {step.what}" for step in self.explanation.path),
+                f"  suggestion: {self.explanation.suggestion}",
+            ]
         return "\n".join(lines)
 
     def _place(self) -> str:

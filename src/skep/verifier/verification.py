@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, replace
 
@@ -9,14 +10,16 @@ from skep.errors import UnsupportedError
 from skep.objects.fitting import KernelFacts, fit
 from skep.objects.kinds import ProgramType
 from skep.objects.spec import ProgramSpec
+from skep.verifier.attachment import check_attachment
 from skep.verifier.context import Context
-from skep.verifier.explanation import explain
 from skep.verifier.exploration import INSTRUCTION_LIMIT, Explorer
 from skep.verifier.flow import Flow
 from skep.verifier.global_functions import entry_state
 from skep.verifier.instructions import prepare
+from skep.verifier.investigation import investigate
 from skep.verifier.kernel_types import default_types
 from skep.verifier.log import log_of
+from skep.verifier.observer import Observer
 from skep.verifier.register import Kind, register
 from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.report import Report
@@ -31,9 +34,11 @@ KERNEL = "6.18"
 
 @dataclass(slots=True)
 class _Run:
-    """What is known once a run has stopped, however it did."""
+    """What is known once a run has stopped, however it did; ``on_path`` while paths are followed."""
 
     explorer: Explorer | None = None
+    observer: Observer | None = None
+    on_path: bool = False
     processed: int = 0
     stack_depth: tuple[int, ...] = ()
 
@@ -58,6 +63,7 @@ def verify(
     """
     started = time.perf_counter()
     run = _Run()
+    refused: Rejection | None = None
     if kernel != KERNEL:
         report = Report(spec.name, "unsupported", f"the rules of Linux {kernel} (known are those of {KERNEL})")
     else:
@@ -65,16 +71,10 @@ def verify(
             _verify(spec, type, limit, run, facts)
             report = Report(spec.name, "accept")
         except Rejection as rejection:
+            refused = rejection
             instruction = rejection.facts.get("instruction")
             where = instruction if isinstance(instruction, int) else _place(run)
-            report = Report(
-                spec.name,
-                "reject",
-                rejection.message,
-                rejection.preceding,
-                where,
-                explanation=explain(rejection.message),
-            )
+            report = Report(spec.name, "reject", rejection.message, rejection.preceding, where)
         except NotCovered as missing:
             where = missing.instruction if missing.instruction is not None else _place(run)
             report = Report(spec.name, "unsupported", missing.problem, instruction=where)
@@ -91,11 +91,21 @@ def verify(
             visits=tuple(explorer.visits),
         )
     report = replace(report, program=spec, milliseconds=(time.perf_counter() - started) * 1e3)
+    if refused is not None:
+
+        def again(observer: Observer) -> Explorer | None:
+            second = _Run(observer=observer)
+            with contextlib.suppress(Rejection, UnsupportedError):
+                _verify(spec, type, limit, second, facts)
+            return second.explorer
+
+        found = investigate(refused, spec, report.instruction, explorer, run.on_path, again)
+        report = replace(report, explanation=found)
     return replace(report, log=log_of(report, explorer)) if log_level else report
 
 
 def _place(run: _Run) -> int | None:
-    return None if run.explorer is None or not run.explorer.processed else run.explorer.index
+    return run.explorer.index if run.explorer is not None and run.on_path else None
 
 
 def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, facts: KernelFacts | None) -> None:
@@ -110,14 +120,18 @@ def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, 
         spec = fit(spec, KernelFacts(default_types) if facts is None else facts).program
     structure = Structure(spec)
     context = Context(spec, program_type, facts)
+    check_attachment(context)
     context.check_maps()
     flow = Flow(structure)
     instructs = prepare(structure, context)
     liveness = StackLiveness(structure)
     explorer = run.explorer = Explorer(context, structure, flow, instructs, liveness)
     explorer.limit = limit
+    explorer.observer = run.observer
+    run.on_path = True
     explorer.run(0, first_state())
     _verify_globals(structure, context, explorer)
+    run.on_path = False
     check_stack_depth(structure, explorer.deepest)
 
 

@@ -1,0 +1,51 @@
+"""What led to a rejection: the program is followed once more with its path recorded, and the path is explained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from skep.objects.spec import ProgramSpec
+from skep.verifier.case import Case
+from skep.verifier.explanation import Explanation, explain
+from skep.verifier.exploration import Explorer
+from skep.verifier.listing import Listing
+from skep.verifier.observer import Observer
+from skep.verifier.origin import Trail
+from skep.verifier.path import Moment, PathRecorder
+from skep.verifier.rejection import Rejection
+from skep.verifier.story import Story
+
+#: A rejection that took more instructions than this is explained without its path.
+_LONGEST: Final = 400_000
+
+#: Follows the program again, with a watcher; what it raises is known already.
+Again = Callable[[Observer], Explorer | None]
+
+
+def investigate(
+    rejection: Rejection, spec: ProgramSpec, slot: int | None, explorer: Explorer | None, on_path: bool, again: Again
+) -> Explanation:
+    """The explanation of ``rejection`` at ``slot``; ``on_path`` says that a path led there."""
+    visits = () if explorer is None else tuple(explorer.visits)
+    facts = dict(rejection.facts)
+    if explorer is not None:
+        facts.setdefault("depths", tuple(explorer.deepest))
+    listing = Listing(spec)
+    story = None
+    if on_path and explorer is not None and slot is not None and explorer.processed <= _LONGEST:
+        story = _story(spec, slot, listing, again)
+    case = Case(rejection.message, rejection.preceding, {}, spec, listing, story, slot, visits, facts)
+    return explain(case)
+
+
+def _story(spec: ProgramSpec, slot: int, listing: Listing, again: Again) -> Story | None:
+    recorder = PathRecorder()
+    explorer = again(recorder)
+    moments = recorder.moments
+    if explorer is not None and (not moments or moments[-1].index != slot) and explorer.index == slot:
+        # Refused before the instruction was followed, as endless loops are.
+        moments.append(Moment(slot, explorer.state, 0))
+    if not moments or moments[-1].index != slot:
+        return None
+    return Story(Trail(moments, spec.instructions, whole=recorder.whole), listing)

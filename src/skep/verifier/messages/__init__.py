@@ -1,0 +1,23 @@
+"""What each form of the kernel's messages means, as tables: one module a subject, one row a form."""
+
+from skep.verifier.case import MessageForm
+from skep.verifier.messages.calls import FORMS as _CALLS
+from skep.verifier.messages.held import FORMS as _HELD
+from skep.verifier.messages.kernel_objects import FORMS as _KERNEL_OBJECTS
+from skep.verifier.messages.memory import FORMS as _MEMORY
+from skep.verifier.messages.pointers import FORMS as _POINTERS
+from skep.verifier.messages.special_fields import FORMS as _SPECIAL_FIELDS
+from skep.verifier.messages.structure import FORMS as _STRUCTURE
+
+#: In the order in which they are tried.
+FORMS: tuple[MessageForm, ...] = (
+    *_MEMORY,
+    *_POINTERS,
+    *_HELD,
+    *_SPECIAL_FIELDS,
+    *_KERNEL_OBJECTS,
+    *_CALLS,
+    *_STRUCTURE,
+)
+
+__all__ = ["FORMS"]
