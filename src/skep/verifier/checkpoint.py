@@ -153,10 +153,10 @@ def _register_matches(old: Register, current: Register, precise: bool, ids: _Ide
         )
     if kind in _PACKET:
         # What was compared as at the end or beyond it goes other ways at the next comparison: no extent stands in.
-        reaches = old.extent <= current.extent if min(old.extent, current.extent) >= 0 else old.extent == current.extent
+        if old.extent != current.extent and not 0 <= old.extent < current.extent:
+            return False
         return (
-            reaches
-            and old.offset == current.offset
+            old.offset == current.offset
             and ids.agree(old.id, current.id)
             and within(current.scalar, old.scalar)
         )
