@@ -98,6 +98,44 @@ def test_a_tree_of_comparisons_is_a_switch() -> None:
             assert got == expected.get(value, 99), value
 
 
+CLASSES = """
+r2 = *(u8 *)(r1 + 0)
+if w2 s> 47 goto upper
+goto lower
+upper:
+if w2 s< 58 goto digit
+if w2 == 58 goto colon
+goto other
+lower:
+r6 = 1
+if w2 == 9 goto end
+if w2 == 32 goto end
+goto other
+digit:
+r6 = 2
+goto end
+colon:
+r6 = 3
+goto end
+other:
+r6 = 0
+end:
+r0 = r6
+exit
+"""
+
+
+def test_classes_of_bytes_are_a_table() -> None:
+    text = ir(CLASSES, optimised=True)
+    assert "switch.table" in text
+    assert "br " not in text
+    expected = {9: 1, 32: 1, 58: 3, **dict.fromkeys(range(48, 58), 2)}
+    with compiled([CLASSES], level=3) as batch:
+        for value in range(256):
+            batch.memory.write(0, bytes([value]))
+            assert batch.run() == expected.get(value, 0), value
+
+
 def test_too_few_comparisons_stay_comparisons() -> None:
     instructions = assemble("r0 = 0\nif r2 == 1 goto end\nif r2 == 2 goto end\nr0 = 1\nend:\nexit").instructions
     function = graph.build(instructions, 0)

@@ -111,6 +111,7 @@ class FunctionTranslation:
         self._phis: dict[int, list[tuple[int, str, str, list[str]]]] = {}
         self._prologue: list[str] = []
         self._has_budget = False
+        self._has_impossible = False
 
     # The whole.
 
@@ -141,7 +142,8 @@ class FunctionTranslation:
             head += ["%budget = alloca i64", f"store i64 {MAY_GOTO_BUDGET}, ptr %budget"]
         head += [*self._prologue, f"br label %b{self.function.start}"]
         body = (line for name in self.function.order for line in self._lines[name])
-        return "\n".join([*head, *body, "}"])
+        tail = ["impossible:", "unreachable"] if self._has_impossible else []
+        return "\n".join([*head, *body, *tail, "}"])
 
     # Blocks and joins.
 
@@ -231,8 +233,7 @@ class FunctionTranslation:
             if code.lines is not before:
                 moved = code.lines.pop()
             if isinstance(block.terminator, Switch):
-                targets = [block.terminator.default, *(case for _, case in block.terminator.cases)]
-                edges = targets.count(target)
+                edges = block.terminator.targets.count(target)
         else:
             code.lines = self._prologue
         for register, form, _, incoming in self._phis[target]:
@@ -404,7 +405,11 @@ class FunctionTranslation:
                 f"{form} {signed32(case) if terminator.narrow else _signed64(case)}, label %b{target}"
                 for case, target in terminator.cases
             )
-            return f"switch {form} {operand}, label %b{terminator.default} [\n{cases}\n]"
+            default = f"b{terminator.default}"
+            if terminator.default is None:
+                self._has_impossible = True
+                default = "impossible"
+            return f"switch {form} {operand}, label %{default} [\n{cases}\n]"
         instruction = self.instructions[terminator.slot]
         if terminator.taken == terminator.other:
             return f"br label %b{terminator.taken}"

@@ -54,12 +54,21 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """A choice by the value of ``register``, its lower 32 bits if ``narrow``; cases are unsigned values."""
+    """A choice by the value of ``register``, its lower 32 bits if ``narrow``; cases are unsigned values.
+
+    ``default`` is where all other values lead, None if it can have no others.
+    """
 
     register: int
     narrow: bool
     cases: tuple[tuple[int, int], ...]
-    default: int
+    default: int | None
+
+    @property
+    def targets(self) -> list[int]:
+        """Where its edges lead, one element an edge."""
+        targets = [target for _, target in self.cases]
+        return targets if self.default is None else [self.default, *targets]
 
 
 Terminator = Exit | Jump | Branch | Switch
@@ -107,7 +116,7 @@ def successors_of(terminator: Terminator) -> list[int]:
         taken, other = terminator.taken, terminator.other
         return [taken, other] if taken != other else [taken]
     if isinstance(terminator, Switch):
-        return list(dict.fromkeys([terminator.default, *(target for _, target in terminator.cases)]))
+        return list(dict.fromkeys(terminator.targets))
     return []
 
 

@@ -4,12 +4,12 @@ LLVM turns a switch into a jump table, a lookup table or arithmetic, but it does
 comparisons, least of all where constants are loaded in between. So a tree of comparisons of one register with
 constants is followed with the set of values that reach each node; each leaf then has its cases, and the leaf with the
 largest set is the default. Instructions between the nodes move behind the choice, into a block of their own on each
-path.
+path. A choice among constants by a byte is written out in full: that is a table then, as of character classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from skep.engines.jit.graph import (
@@ -32,6 +32,8 @@ from skep.isa.instruction import Instruction, Instructions
 _FEWEST = 3
 #: More cases than this are not written out.
 _MOST_CASES = 1024
+#: A table of constants has at most so many entries: one for each value of a byte.
+_LARGEST_TABLE = 256
 #: So many instructions may stand between two nodes.
 _MOST_BETWEEN = 3
 #: Disjoint ranges of unsigned values, both ends included, in rising order.
@@ -63,7 +65,7 @@ def recover_switches(function: Function, instructions: Instructions) -> bool:
         nodes = _follow(function, instructions, root, first, leaves)
         if len(nodes) < _FEWEST:
             continue
-        switch = _switch(function, first, leaves, fresh)
+        switch = _switch(function, instructions, first, leaves, fresh)
         if switch is None:
             continue
         fresh += len(leaves)
@@ -96,24 +98,24 @@ def _follow(
         for target, part in ((terminator.taken, taken), (terminator.other, other)):
             if not part:
                 continue
-            child = function.blocks[target]
-            alone = len(child.predecessors) == 1 and target != function.start and target not in nodes
-            if alone and _is_node(child, first, instructions):
-                nodes.add(target)
-                pending.append((child, part, (*between, *child.body)))
+            end, alone = _end(function, function.blocks[target])
+            if alone and end.name not in nodes and _is_node(end, first, instructions):
+                nodes.add(end.name)
+                pending.append((end, part, (*between, *end.body)))
             else:
-                end = _end(function, child)
                 leaves.append(_Leaf(part, _needed(between, end.live, instructions), end.name))
     return nodes
 
 
-def _end(function: Function, block: Block) -> Block:
-    """Where ``block`` leads if it does nothing but jump."""
+def _end(function: Function, block: Block) -> tuple[Block, bool]:
+    """Where ``block`` leads if it does nothing but jump, and whether that is the only way to get there."""
     seen = {block.name}
+    alone = len(block.predecessors) == 1 and block.name != function.start
     while not block.body and isinstance(block.terminator, Jump) and block.terminator.target not in seen:
         block = function.blocks[block.terminator.target]
         seen.add(block.name)
-    return block
+        alone = alone and len(block.predecessors) == 1 and block.name != function.start
+    return block, alone
 
 
 def _needed(between: tuple[int, ...], live: int, instructions: Instructions) -> tuple[int, ...]:
@@ -159,7 +161,9 @@ def _domain(block: Block, first: Instruction, instructions: Instructions) -> Ran
     return ((0, limit),)
 
 
-def _switch(function: Function, first: Instruction, leaves: list[_Leaf], fresh: int) -> Switch | None:
+def _switch(
+    function: Function, instructions: Instructions, first: Instruction, leaves: list[_Leaf], fresh: int
+) -> Switch | None:
     """The switch with these leaves, with new blocks for what stands between; None if it has too many cases."""
     merged: dict[tuple[tuple[int, ...], int], list[tuple[int, int]]] = {}
     for leaf in leaves:
@@ -168,6 +172,7 @@ def _switch(function: Function, first: Instruction, leaves: list[_Leaf], fresh: 
     default = max(sizes, key=sizes.__getitem__)
     if sum(sizes.values()) - sizes[default] > _MOST_CASES:
         return None
+    every = sum(sizes.values()) <= _LARGEST_TABLE and _is_table(function, merged, instructions)
     targets: dict[tuple[tuple[int, ...], int], int] = {}
     for between, target in merged:
         if between:
@@ -179,11 +184,34 @@ def _switch(function: Function, first: Instruction, leaves: list[_Leaf], fresh: 
     cases = [
         (value, targets[key])
         for key, ranges in merged.items()
-        if key != default
+        if every or key != default
         for low, high in ranges
         for value in range(low, high + 1)
     ]
-    return Switch(first.dst, first.opcode & 7 == JMP32, tuple(sorted(cases)), targets[default])
+    other = None if every else targets[default]
+    return Switch(first.dst, first.opcode & 7 == JMP32, tuple(sorted(cases)), other)
+
+
+def _is_table(function: Function, leaves: Iterable[tuple[tuple[int, ...], int]], instructions: Instructions) -> bool:
+    """Whether all leaves, instructions and the block they lead to, only choose constants and then meet.
+
+    LLVM makes a table of such a choice, without a branch, if it sees enough cases: so it is shown all of them.
+    """
+    meeting: set[int] | None = None
+    for between, target in leaves:
+        if not all(_is_constant(instructions[slot]) for slot in between):
+            return False
+        places = {target}
+        block = function.blocks[target]
+        if isinstance(block.terminator, Jump) and all(_is_constant(instructions[slot]) for slot in block.body):
+            places.add(block.terminator.target)
+        meeting = places if meeting is None else meeting & places
+    return bool(meeting)
+
+
+def _is_constant(instruction: Instruction) -> bool:
+    """Whether the instruction does nothing but set a register to a constant."""
+    return instruction.opcode in (ALU | 0xB0, ALU64 | 0xB0)
 
 
 def _split(ranges: Ranges, instruction: Instruction) -> tuple[Ranges, Ranges]:
