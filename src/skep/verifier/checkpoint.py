@@ -155,11 +155,7 @@ def _register_matches(old: Register, current: Register, precise: bool, ids: _Ide
         # What was compared as at the end or beyond it goes other ways at the next comparison: no extent stands in.
         if old.extent != current.extent and not 0 <= old.extent < current.extent:
             return False
-        return (
-            old.offset == current.offset
-            and ids.agree(old.id, current.id)
-            and within(current.scalar, old.scalar)
-        )
+        return old.offset == current.offset and ids.agree(old.id, current.id) and within(current.scalar, old.scalar)
     return _identical(old, current, ids)
 
 
