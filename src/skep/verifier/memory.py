@@ -163,6 +163,8 @@ def check(explorer: Explorer, access: Access) -> Register | None:
     _check_alignment(explorer, access)
     checker = None if pointer.flags & (MAYBE_NULL | UNTRUSTED) else _CHECKERS.get(pointer.kind)
     if checker is None:
+        if pointer.kind is Kind.MEMORY and pointer.flags & UNTRUSTED and not pointer.flags & MAYBE_NULL:
+            return _check_untrusted_memory(access)
         if pointer.kind is Kind.OBJECT or pointer.flags & UNTRUSTED:
             raise NotCovered(f"an access to a kernel object ({pointer.type_name})")
         raise Rejection(
@@ -464,6 +466,35 @@ def _check_memory(explorer: Explorer, access: Access) -> Register | None:
     return None
 
 
+def _check_untrusted_memory(access: Access) -> Register | None:
+    """Memory that may not be there: a load that faults gives zero, so that any place may be read."""
+    if access.is_store:
+        raise Rejection(f"R{access.index} cannot write into {access.pointer.type_name}", register=access.index)
+    return None
+
+
+def _check_buffer(explorer: Explorer, access: Access) -> Register | None:
+    """A buffer whose size is held against the program's accesses when it is attached."""
+    pointer = access.pointer
+    if access.is_store and pointer.flags & READ_ONLY:
+        raise Rejection(f"R{access.index} cannot write into {pointer.type_name}", register=access.index)
+    check_buffer(access.index, pointer, access.offset, access.size)
+    return None
+
+
+def check_buffer(index: int, pointer: Register, offset: int, size: int) -> None:
+    """Refuse an access to a buffer at a negative offset, or at one that is not known."""
+    place = offset + pointer.offset
+    if offset < 0:
+        way = "rdonly" if pointer.flags & READ_ONLY else "rdwr"
+        raise Rejection(f"R{index} invalid {way} buffer access: off={offset}, size={size}", register=index)
+    if not pointer.scalar.is_constant or pointer.scalar.value:
+        raise Rejection(
+            f"R{index} invalid variable buffer offset: off={place}, var_off={tnum_text(pointer.scalar.bits)}",
+            register=index,
+        )
+
+
 def _check_socket(explorer: Explorer, access: Access) -> Register | None:
     from skep.verifier.sockets import socket_access
 
@@ -480,6 +511,7 @@ _CHECKERS: dict[Kind, _Checker] = {
     Kind.PACKET_META: _check_packet,
     Kind.FLOW_KEYS: _check_flow_keys,
     Kind.MEMORY: _check_memory,
+    Kind.BUFFER: _check_buffer,
     Kind.MAP: _check_map,
     Kind.SOCKET: _check_socket,
     Kind.SOCK_COMMON: _check_socket,

@@ -44,6 +44,7 @@ class Kind(Enum):
     BUFFER = "buf"
     FUNCTION = "func"
     DYNPTR = "dynptr_ptr"
+    ARENA = "arena"
 
     # Members are compared by identity; the hash of an address is cheaper than that of a name.
     __hash__ = object.__hash__
