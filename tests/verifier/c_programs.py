@@ -57,16 +57,24 @@ def names() -> list[str]:
 @functools.cache
 def built(name: str) -> bytes:
     """The object of one source."""
-    command = compiler()
-    assert command is not None
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / f"{name}.o"
-        triple = subprocess.run([command, "-print-target-triple"], capture_output=True, text=True, check=True).stdout
-        headers = triple.strip().replace("-pc-", "-").replace("-unknown-", "-")
-        options = ["-O2", "-g", "-target", "bpf", "-mcpu=v4", f"-I/usr/include/{headers}", "-I", str(FOLDER)]
-        source = str(FOLDER / f"{name}.c")
-        subprocess.run([command, *options, "-Wno-everything", "-c", source, "-o", str(target)], check=True)
+        compile_to(target, (FOLDER / f"{name}.c").read_text(), "-O2", "v4")
         return target.read_bytes()
+
+
+def compile_to(target: Path, source: str, level: str, cpu: str) -> None:
+    """Build ``source`` for the instruction set ``cpu``, optimised to ``level``."""
+    command = compiler()
+    assert command is not None
+    triple = subprocess.run([command, "-print-target-triple"], capture_output=True, text=True, check=True).stdout
+    headers = triple.strip().replace("-pc-", "-").replace("-unknown-", "-")
+    file = target.with_suffix(".c")
+    file.write_text(source)
+    options = [level, "-g", "-target", "bpf", f"-mcpu={cpu}", f"-I/usr/include/{headers}", "-I", str(FOLDER)]
+    subprocess.run(
+        [command, *options, "-Wno-everything", "-c", str(file), "-o", str(target)], check=True, capture_output=True
+    )
 
 
 @functools.cache
