@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 @click.command("verify", no_args_is_help=True)
 @click.argument("targets", metavar="OBJECT[:PROGRAM]...", nargs=-1, required=True)
 @click.option("--program", "names", multiple=True, metavar="NAME", help="Only programs of this name.")
-@click.option("--jobs", type=click.IntRange(min=1), default=1, metavar="N", help="Verify N programs at a time.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Verify N programs at a time.  [default: as many as there are processors]",
+)
 @click.option("--kernel", default="6.18", show_default=True, metavar="VERSION", help="Whose rules to apply.")
 @click.option("--type", "type_name", metavar="TYPE", help="The program type, where the section name does not say it.")
 @click.option(
@@ -32,16 +37,16 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--log-level",
-    type=click.Choice(["0", "4"]),
+    type=click.Choice(["0", "1", "2", "4"]),
     default="0",
     show_default=True,
-    help="Print a log as the kernel's: 4 is the message and the sums.",
+    help="Print the log in the kernel's format: 1 the path that is rejected, 2 all paths, 4 the sums.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each program.")
 def command(
     targets: tuple[str, ...],
     names: tuple[str, ...],
-    jobs: int,
+    jobs: int | None,
     kernel: str,
     type_name: str | None,
     btf: tuple[str, ...],
@@ -53,12 +58,27 @@ def command(
     Nothing is loaded: neither a kernel nor rights are needed. Exit status: 0 all accepted, 1 one is rejected or
     cannot be decided, 2 the request is bad.
     """
+    from skep.report.verdicts import Report as Printer
+
     programs = list(_programs(targets, names, type_name))
-    accepted = True
-    for report in _reports(programs, jobs, kernel, btf, int(log_level)):
-        accepted = accepted and report.accepted
-        click.echo(json.dumps(report.as_json()) if as_json else _text(report))
-    return 0 if accepted else 1
+    printer = Printer(as_json=as_json, several=len(programs) > 1)
+    reports = []
+    for report in _reports(programs, jobs or _jobs(programs), kernel, btf, int(log_level)):
+        printer.verdict(report)
+        reports.append(report)
+    printer.summary(reports)
+    return 0 if all(report.accepted for report in reports) else 1
+
+
+#: Slots in all below which a second process takes longer to start than it saves.
+_SMALL = 1000
+
+
+def _jobs(programs: list[ProgramSpec]) -> int:
+    """How many processes are worth it."""
+    if sum(len(one.instructions) for one in programs) < _SMALL:
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _programs(targets: tuple[str, ...], names: tuple[str, ...], type_name: str | None) -> Iterator[ProgramSpec]:
@@ -119,33 +139,14 @@ def _verified_by_number(index: int, kernel: str, btf: tuple[str, ...], log_level
 def _verified(program: ProgramSpec, kernel: str, btf: tuple[str, ...], log_level: int) -> Report:
     from skep.verifier import verify
 
-    return verify(_fitted(program, btf), kernel=kernel, log_level=log_level)
-
-
-def _fitted(program: ProgramSpec, btf: tuple[str, ...]) -> ProgramSpec:
-    """The program with its accesses to kernel types relocated, if it has any."""
-    if not program.core_relocations:
-        return program
-    from skep.objects.fitting import fit
-
-    return fit(program, _facts(btf)).program
+    return verify(program, kernel=kernel, log_level=log_level, facts=_facts(btf))
 
 
 @cache
-def _facts(files: tuple[str, ...]) -> KernelFacts:
+def _facts(files: tuple[str, ...]) -> KernelFacts | None:
+    """The kernel whose types are in files; None leaves the choice to the verifier."""
     if not files:
-        from skep.engines.kernel.running import RUNNING_KERNEL
-
-        return RUNNING_KERNEL
+        return None
     from skep.objects.fitting import facts_of_files
 
     return facts_of_files(files)
-
-
-def _text(report: Report) -> str:
-    colour = {"accept": "green", "reject": "red"}.get(report.verdict, "yellow")
-    head = click.style(report.verdict, fg=colour, bold=True)
-    lines = [f"{head} {report.program_name}: {report.explain()}"]
-    if report.log:
-        lines.insert(0, report.log.rstrip("\n"))
-    return "\n".join(lines)

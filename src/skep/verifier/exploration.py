@@ -66,6 +66,8 @@ class Explorer:
         self.called_globals: set[int] = set()
         self.deepest: list[int] = [0] * len(structure.subprograms)
         self.visits: list[int] = [0] * len(structure.instructions)
+        #: By branch, the instructions followed because its other way was possible too.
+        self.branch_costs: dict[int, int] = {}
         self.state = State()
         self.frame: Frame = self.state.frames[0]
         self.registers: list[Register] = self.frame.registers
@@ -138,6 +140,7 @@ class Explorer:
         observer = self.observer
         if observer is not None:
             observer.started(self)
+        forked_at, processed_then = -1, 0
         while True:
             index = self.index
             self._step = None
@@ -162,9 +165,13 @@ class Explorer:
                 self.index = self.next
                 continue
             self._finished(self.state)
+            if forked_at >= 0:
+                spent = self.processed - processed_then
+                self.branch_costs[forked_at] = self.branch_costs.get(forked_at, 0) + spent
             if not self._waiting:
                 return
             state, self.index, self._previous = self._waiting.pop()
+            forked_at, processed_then = self._previous, self.processed
             self.enter(state)
             if observer is not None:
                 observer.resumed(self, self._previous, len(self._waiting))

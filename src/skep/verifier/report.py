@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from skep.objects.spec import ProgramSpec, SourceLine
+from skep.verifier import cost
+from skep.verifier.cost import Costliest, Hot
 from skep.verifier.explanation import Explanation
 
 Verdict = Literal["accept", "reject", "unsupported"]
-
-#: How many instructions are named as those that cost most.
-_HOTTEST = 3
-_LIMIT = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +21,10 @@ class Report:
     ``message`` is the kernel's own for a rejection, and what is missing where the verdict is ``unsupported``;
     ``details`` are the lines that the kernel prints before it. ``instruction`` is where, None where no instruction
     is to blame. ``processed`` counts instructions followed on all paths, ``total_states`` and ``peak_states`` the
-    states kept, ``stack_depth`` is in bytes for each function, ``visits`` how often each instruction was followed.
-    ``log`` is what was asked for with a log level.
+    states kept, ``most_states`` those kept at one instruction; ``stack_depth`` is in bytes for each function,
+    ``visits`` how often each instruction was followed, ``branch_costs`` how many instructions were followed because
+    both ways of a branch were possible. ``milliseconds`` is what the verdict took. ``log`` is what was asked for with
+    a log level.
     """
 
     program_name: str
@@ -34,9 +35,11 @@ class Report:
     processed: int = 0
     total_states: int = 0
     peak_states: int = 0
+    most_states: int = 0
     stack_depth: tuple[int, ...] = ()
     milliseconds: float = 0.0
     visits: tuple[int, ...] = field(default=(), repr=False)
+    branch_costs: Mapping[int, int] = field(default_factory=dict, repr=False)
     explanation: Explanation | None = None
     log: str = field(default="", repr=False)
     program: ProgramSpec | None = field(default=None, repr=False, compare=False)
@@ -53,47 +56,29 @@ class Report:
             return None
         return self.program.line_of(self.instruction)
 
+    @property
+    def hottest(self) -> tuple[Hot, ...]:
+        """The instructions that were followed most often, more than once."""
+        return () if self.program is None else cost.hottest(self.program, self.visits)
+
+    @property
+    def costliest(self) -> Costliest | None:
+        """The loop or branch that cost most, if there is one."""
+        return None if self.program is None else cost.costliest(self.program, self.visits, self.branch_costs)
+
     def of(self, program: ProgramSpec | None) -> Report:
         """The same report, about ``program``."""
         return replace(self, program=program)
 
-    def explain(self) -> str:
-        """The report for a person: what was found, where, why, and what to do about it."""
-        if self.verdict == "accept":
-            return self._cost()
-        if self.verdict == "unsupported":
-            return f"cannot be decided{self._place()}: it uses {self.message}, which is not checked here"
-        lines = [f"{self.message}{self._place()}"]
-        lines += [f"  kernel: {detail}" for detail in self.details]
-        source = self.source
-        if source is not None and source.text.strip():
-            lines.append(f"  {source.file}:{source.line}: {source.text.strip()}")
-        if self.explanation is not None:
-            lines += [
-                f"  problem ({self.explanation.category}): {self.explanation.problem}",
-                f"  reason: {self.explanation.reason}",
-                *(f"    {step.instruction}: {step.text}: {step.what}" for step in self.explanation.path),
-                f"  suggestion: {self.explanation.suggestion}",
-            ]
-        return "\n".join(lines)
+    def explain(self, width: int = 80) -> str:
+        """The report for a person: what was found, where, why, what led there, and what to do about it."""
+        from skep.verifier.answer import lines_of
 
-    def _place(self) -> str:
-        return "" if self.instruction is None else f" (instruction {self.instruction})"
-
-    def _cost(self) -> str:
-        share = 100 * self.processed / _LIMIT
-        depth = "+".join(str(size) for size in self.stack_depth)
-        text = (
-            f"{self.processed} instructions followed ({share:.1f}% of the limit), {self.peak_states} states at most, "
-            f"{depth or 0} bytes of stack"
-        )
-        hottest = sorted(range(len(self.visits)), key=lambda slot: -self.visits[slot])[:_HOTTEST]
-        often = [f"{slot} ({self.visits[slot]} times)" for slot in hottest if self.visits[slot] > 1]
-        return text + (f"; most often instruction {', '.join(often)}" if often else "")
+        return "\n".join(line.text for line in lines_of(self, width))
 
     def as_json(self) -> dict[str, Any]:
         """The report as one JSON object; see the documentation of ``skep verify --json``."""
-        source, program = self.source, self.program
+        program, most = self.program, self.costliest
         return {
             "kind": "verification",
             "object": None if program is None else program.file,
@@ -104,13 +89,27 @@ class Report:
             "message": self.message,
             "details": list(self.details),
             "instruction": self.instruction,
-            "source": None
-            if source is None
-            else {"file": source.file, "line": source.line, "column": source.column, "text": source.text},
+            "source": cost.line_as_json(self.source),
             "processed": self.processed,
             "total_states": self.total_states,
             "peak_states": self.peak_states,
+            "states_per_instruction": self.most_states,
             "stack_depth": list(self.stack_depth),
+            "hottest": [
+                {"instruction": one.instruction, "times": one.times, "source": cost.line_as_json(one.source)}
+                for one in self.hottest
+            ],
+            "costliest": None
+            if most is None
+            else {
+                "kind": most.kind,
+                "first": most.first,
+                "last": most.last,
+                "instructions": most.instructions,
+                "share_of_limit": round(most.share_of_limit, 6),
+                "source": cost.line_as_json(most.source),
+            },
             "milliseconds": round(self.milliseconds, 3),
             "explanation": None if self.explanation is None else self.explanation.as_json(),
+            **({"log": self.log} if self.log else {}),
         }

@@ -12,6 +12,7 @@ from skep.objects.kinds import ProgramType
 from skep.objects.spec import ProgramSpec
 from skep.verifier.attachment import check_attachment
 from skep.verifier.context import Context
+from skep.verifier.effects import find_effects
 from skep.verifier.exploration import INSTRUCTION_LIMIT, Explorer
 from skep.verifier.flow import Flow
 from skep.verifier.global_functions import entry_state
@@ -87,6 +88,8 @@ def verify(
             processed=run.processed + explorer.processed,
             total_states=explorer.total_states,
             peak_states=explorer.peak_states,
+            most_states=explorer.most_states,
+            branch_costs=dict(explorer.branch_costs),
             stack_depth=tuple(explorer.deepest),
             visits=tuple(explorer.visits),
         )
@@ -123,6 +126,7 @@ def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, 
     check_attachment(context)
     context.check_maps()
     flow = Flow(structure)
+    find_effects(structure, context)
     instructs = prepare(structure, context)
     liveness = StackLiveness(structure)
     explorer = run.explorer = Explorer(context, structure, flow, instructs, liveness)
@@ -150,4 +154,4 @@ def _verify_globals(structure: Structure, context: Context, explorer: Explorer) 
             done.add(index)
             function = structure.subprograms[index]
             explorer.forget_states()
-            explorer.run(function.start, entry_state(context, function))
+            explorer.run(function.start, entry_state(explorer, function))
