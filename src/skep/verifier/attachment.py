@@ -250,9 +250,8 @@ def _seen(types: TypeTable, name: str, number: int, type_id: int, trust: int) ->
     if isinstance(type, Int | Enumeration | Composite):
         return Seen()
     if not isinstance(type, Pointer):
-        return Seen(
-            problem=f"func '{name}' arg{number} '{type.name}' has type {type.kind.name}. Only pointer access is allowed"
-        )
+        has = f"'{type.name}' has type {type.kind.name}. Only pointer access is allowed"
+        return Seen(problem=f"func '{name}' arg{number} {has}")
     target = types.type(type.target)
     inner = types.btf[target.id]
     if isinstance(inner, Void | Int):

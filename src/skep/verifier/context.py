@@ -18,6 +18,7 @@ from skep.verifier.map_fields import FieldError, Fields, fields_of_structs
 from skep.verifier.maps import MapFacts
 from skep.verifier.register import Kind
 from skep.verifier.rejection import NotCovered, Rejection
+from skep.verifier.signatures import Signature
 
 _STRICT_ALIGNMENT = 1 << 0
 _GPL_COMPATIBLE = frozenset(
@@ -80,6 +81,8 @@ class Context:
         self._tables: dict[int, TypeTable] = {}
         #: How many CPUs the machine may have.
         self.cpus = os.cpu_count() or 1
+        #: What global functions take, by the index of the function.
+        self.signatures: dict[int, Signature] = {}
         #: By instruction, the kind of pointer that its access was seen with.
         self.access_kinds: dict[int, Kind] = {}
 

@@ -156,9 +156,7 @@ def _check_result(explorer: Explorer) -> None:
     readable(explorer, 0)
     result = explorer.registers[0]
     if is_function and result.kind is not Kind.SCALAR:
-        raise Rejection(
-            f"At subprogram exit the register R0 is not a scalar value ({result.type_name})", register=0
-        )
+        raise Rejection(f"At subprogram exit the register R0 is not a scalar value ({result.type_name})", register=0)
     if limits is None:
         return
     place = "At program exit"
