@@ -5,13 +5,14 @@ The prototypes are those of ``skep.stdlib``; what they cannot say of a helper st
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from skep.isa.instruction import Instruction
 from skep.objects.kinds import MapType
 from skep.stdlib import prototypes
 from skep.stdlib.prototype import HelperPrototype, Return, ReturnFlag, ReturnKind
-from skep.verifier import callbacks, dynptrs, map_rules, references, stack_access
+from skep.verifier import callbacks, dynptrs, kptrs, map_rules, references, stack_access
 from skep.verifier.flow import CALLBACK_HELPERS
 from skep.verifier.helper_arguments import Passed, check_arguments
 from skep.verifier.locks import check_call_allowed
@@ -76,7 +77,6 @@ _NOT_COVERED = frozenset(
         "timer_set_callback",
         "timer_start",
         "timer_cancel",
-        "kptr_xchg",
         "user_ringbuf_drain",
         "find_vma",
         "per_cpu_ptr",
@@ -99,9 +99,20 @@ def call_helper(instruction: Instruction) -> Instruct:
         row = prototypes.prototype(helper, explorer.context.type)
         if helper in _NOT_COVERED:
             raise NotCovered(f"helper bpf_{name}", instruction=explorer.index)
-        _call(explorer, row)
+        special = _OWN_RULES.get(helper)
+        if special is None:
+            _call(explorer, row)
+        else:
+            explorer.liveness.wrote(explorer.state, explorer.index, 0)
+            result = special(explorer)
+            explorer.registers[0:6] = (result, *(NOTHING,) * 5)
+            explorer.next = explorer.index + 1
 
     return step
+
+
+#: Helpers whose arguments go by rules of their own: they check them, do what the call does, and give the result.
+_OWN_RULES: dict[int, Callable[[Explorer], Register]] = {prototypes.number("kptr_xchg"): kptrs.exchange}
 
 
 def _check_permitted(explorer: Explorer, helper: int, name: str | None) -> None:

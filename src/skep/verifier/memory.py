@@ -14,9 +14,10 @@ from skep.isa.instruction import Instruction
 from skep.isa.meaning import Atomic, Load, LoadAcquire, Store, StoreRelease
 from skep.isa.row import Row
 from skep.objects.kinds import MapType, ProgramType
-from skep.verifier import stack_access, tnum
+from skep.verifier import kptrs, stack_access, tnum
 from skep.verifier.arithmetic import constant_operand, sign_extended, zero_extended
 from skep.verifier.checks import readable, writable
+from skep.verifier.map_fields import SpecialField
 from skep.verifier.maps import MapFacts
 from skep.verifier.register import ANY_NUMBER, MAYBE_NULL, READ_ONLY, UNTRUSTED, Kind, Register, number
 from skep.verifier.rejection import NotCovered, Rejection
@@ -323,9 +324,20 @@ def _check_stack(explorer: Explorer, access: Access) -> Register | None:
 
 
 def check_map_value(
-    explorer: Explorer, index: int, pointer: Register, offset: int, size: int, store: bool, zero_size: bool = False
-) -> None:
-    """Refuse an access to a map value that the map does not permit; ``offset`` with the fixed part of the pointer."""
+    explorer: Explorer,
+    index: int,
+    pointer: Register,
+    offset: int,
+    size: int,
+    store: bool,
+    zero_size: bool = False,
+    *,
+    by_helper: bool = True,
+) -> SpecialField | None:
+    """Refuse an access to a map value that the map does not permit; ``offset`` with the fixed part of the pointer.
+
+    Gives the field that holds a pointer to an object if it is that, as a whole.
+    """
     map = pointer.subject
     assert isinstance(map, MapFacts)
     if not (map.writable if store else map.readable):
@@ -341,9 +353,11 @@ def check_map_value(
             pointer.scalar.smin + offset < field.offset + field.size
             and field.offset < pointer.scalar.umax + offset + size
         ):
-            if field.is_pointer:
-                raise NotCovered(f"an access to a kernel pointer ({field.name}) in map {map.name}")
-            raise Rejection(f"{field.name} cannot be accessed directly by load/store", map=map.name, field=field)
+            if not field.is_pointer:
+                raise Rejection(f"{field.name} cannot be accessed directly by load/store", map=map.name, field=field)
+            kptrs.check_overlap(field, pointer, offset, size, by_helper=by_helper, map=map)
+            return field
+    return None
 
 
 def _check_map_value(explorer: Explorer, access: Access) -> Register | None:
@@ -351,7 +365,9 @@ def _check_map_value(explorer: Explorer, access: Access) -> Register | None:
     map = pointer.subject
     assert isinstance(map, MapFacts)
     offset = access.offset + pointer.offset
-    check_map_value(explorer, access.index, pointer, offset, access.size, access.is_store)
+    kept = check_map_value(explorer, access.index, pointer, offset, access.size, access.is_store, by_helper=False)
+    if kept is not None:
+        return kptrs.access(explorer, access, kept)
     if map.constant is not None and not access.is_store and pointer.scalar.is_constant:
         start = offset + pointer.scalar.value
         found = map.constant[start : start + access.size]

@@ -62,6 +62,8 @@ USER = 1 << 7
 ALLOCATED = 1 << 8
 #: Of a scalar: a constant (``offset``) was added since it got its id.
 SHIFTED = 1 << 9
+#: Of an allocated object: something else owns it, a list or a tree.
+NON_OWNING = 1 << 10
 #: Of memory: a slice of a packet, void once the packet may have moved.
 PACKET_SLICE = 1 << 12
 
