@@ -250,6 +250,8 @@ def matches(checkpoint: Checkpoint, current: State, live: Sequence[int], match: 
         or current.locks
         or old.rcu_depth != current.rcu_depth
         or old.preempt_depth != current.preempt_depth
+        or old.irqs
+        or current.irqs
     ):
         # Most states: one function, nothing held.
         one, other = old.frames[0], current.frames[0]
@@ -264,12 +266,17 @@ def matches(checkpoint: Checkpoint, current: State, live: Sequence[int], match: 
         return False
     if old.rcu_depth != current.rcu_depth or old.preempt_depth != current.preempt_depth:
         return False
+    if len(old.irqs) != len(current.irqs):
+        return False
     for one, other in zip(old.frames, current.frames, strict=True):
         if one.call_site != other.call_site:
             return False
     ids = _Identities()
     for one_reference, other_reference in zip(old.references, current.references, strict=True):
         if not ids.agree(one_reference.id, other_reference.id):
+            return False
+    for one_saved, other_saved in zip(old.irqs, current.irqs, strict=True):
+        if not ids.agree(one_saved.id, other_saved.id):
             return False
     for one_lock, other_lock in zip(old.locks, current.locks, strict=True):
         if one_lock.subject is not other_lock.subject or not ids.agree(one_lock.id, other_lock.id):

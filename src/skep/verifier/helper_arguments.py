@@ -395,7 +395,7 @@ def _check_stack(
     least, greatest = stack_access.bounds(explorer, index, pointer, pointer.offset, size, how)
     frame = explorer.state.frames[pointer.frame]
     if fills and pointer.scalar.is_constant:
-        overlap = dynptrs.overlap(frame, least, greatest + size)
+        overlap = stack_access.first_dynptr(frame, least, greatest + size)
         if overlap is not None:
             raise Rejection(f"potential write to dynptr at off={overlap} disallowed", register=index)
         return True

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from skep.verifier import dynptrs, slots
+from skep.verifier import object_slots, slots
 from skep.verifier.arithmetic_steps import shared
 from skep.verifier.register import ANY_NUMBER, NULL, Kind, Register, with_id
 from skep.verifier.rejection import Rejection
 from skep.verifier.scalar import signed64
-from skep.verifier.slots import INVALID, MISC, SLOT_SIZE, SPILL, STACK_SIZE, UNUSED, ZERO, slot
+from skep.verifier.slots import DATA, INVALID, MISC, SLOT_SIZE, SPILL, STACK_SIZE, UNUSED, ZERO, slot
 from skep.verifier.stack_liveness import bit
+from skep.verifier.stack_objects import Dynptr
 from skep.verifier.state import Frame
 from skep.verifier.structure import OFFSET_LIMIT
 from skep.verifier.text import tnum_text
@@ -112,6 +113,30 @@ def check_readable(index: int, pointer: Register, frame: Frame, least: int, grea
         )
 
 
+def claim(explorer: Explorer, index: int, pointer: Register, count: int) -> int:
+    """Overwrite ``count`` whole slots, as stores would, so that an object can lie there.
+
+    Gives the slots that were written, one bit each.
+    """
+    frame = explorer.state.frames[pointer.frame]
+    written = 0
+    for position in range(count):
+        least, _ = bounds(explorer, index, pointer, pointer.offset + position * SLOT_SIZE, SLOT_SIZE, " write to")
+        number, _ = place(least)
+        written |= object_slots.destroy(explorer, frame, number) | bit(frame.index, number)
+        frame.slots[number] = DATA
+    return written
+
+
+def first_dynptr(frame: Frame, start: int, end: int) -> int | None:
+    """The first offset from ``start`` to ``end`` at which there is a dynptr."""
+    for offset in range(start, end):
+        number, _ = place(offset)
+        if isinstance(frame.slots[number].object, Dynptr):
+            return offset
+    return None
+
+
 def _bytes_read(frame: Frame, start: int, end: int) -> Register:
     for offset in range(start, end):
         number, byte = place(offset)
@@ -162,14 +187,14 @@ def store(
         for offset in range(least, greatest + size):
             number, _ = place(offset)
             if frame.slots[number].object is not None:
-                written |= dynptrs.destroy(explorer, frame, number)
+                written |= object_slots.destroy(explorer, frame, number)
         explorer.liveness.wrote(explorer.state, explorer.index, written)
         _store_anywhere(explorer, frame, least, greatest + size, value, source)
         return
     number, start = place(least)
     written = bit(frame.index, number) if size == SLOT_SIZE else 0
     if frame.slots[number].object is not None:
-        written |= dynptrs.destroy(explorer, frame, number)
+        written |= object_slots.destroy(explorer, frame, number)
     before = frame.slots[number]
     explorer.liveness.wrote(explorer.state, explorer.index, written)
     if start == 0 and value.kind is Kind.SCALAR:

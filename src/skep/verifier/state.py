@@ -98,7 +98,7 @@ class State:
     """Where one path has got to.
 
     ``parent`` is the checkpoint that the path passed last, ``history`` what happened since. ``references`` and
-    ``locks`` are what is held.
+    ``locks`` are what is held, ``irqs`` the interrupt flags that were saved, in order.
     """
 
     __slots__ = (
@@ -107,6 +107,7 @@ class State:
         "frames",
         "history",
         "history_length",
+        "irqs",
         "last_index",
         "locks",
         "may_goto_turns",
@@ -129,6 +130,7 @@ class State:
         self.callback_turns = 0
         self.rcu_depth = 0
         self.preempt_depth = 0
+        self.irqs: tuple[Reference, ...] = ()
 
     def copy(self) -> State:
         """A second path from here on."""
@@ -145,6 +147,7 @@ class State:
         new.callback_turns = self.callback_turns
         new.rcu_depth = self.rcu_depth
         new.preempt_depth = self.preempt_depth
+        new.irqs = self.irqs
         return new
 
     def call_sites(self) -> tuple[int, ...]:
