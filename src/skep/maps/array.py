@@ -10,7 +10,21 @@ from __future__ import annotations
 
 import errno
 
-from skep.lang import Ptr, function, i64, likely, load_unaligned, memory_copy, null, offset, u8, u32, u64, unlikely
+from skep.lang import (
+    Ptr,
+    assume,
+    function,
+    i64,
+    likely,
+    load_unaligned,
+    memory_copy,
+    null,
+    offset,
+    u8,
+    u32,
+    u64,
+    unlikely,
+)
 from skep.maps.layout import NO_LOCK, MapHead
 from skep.maps.value import LockFunction, copy_value, copy_value_locked
 from skep.memory.cpu import Cpu
@@ -29,7 +43,10 @@ def lookup(values: Ptr[u8], map: Ptr[MapHead], key: Ptr[u32], max_entries: u32, 
     """The address of the value at an index, or null behind the last."""
     index = load_unaligned(key)
     if likely(index < max_entries):
-        return offset(values, u64(index) * u64(stride))
+        place = offset(values, u64(index) * u64(stride))
+        # A program asks whether it found something: where the index cannot be out of range, not even that is left.
+        assume(bool(place))
+        return place
     return null(u8)
 
 
