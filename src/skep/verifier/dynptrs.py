@@ -96,8 +96,8 @@ def release(explorer: Explorer, index: int) -> int:
     return written
 
 
-def slice_of(dynptr: Dynptr, size: int, flags: int) -> Register:
+def slice_of(dynptr: Dynptr, size: int, flags: int, reference: int = 0) -> Register:
     """What a pointer to a slice of ``size`` bytes is: void with its dynptr, or once the packet may have moved."""
     if dynptr.type.is_packet:
         flags |= PACKET_SLICE
-    return register(Kind.MEMORY, reference=dynptr.reference, extent=size, flags=flags, subject=dynptr.id)
+    return register(Kind.MEMORY, reference=reference, extent=size, flags=flags, subject=dynptr.id)

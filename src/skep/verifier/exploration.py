@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from skep.verifier import iterators
 from skep.verifier.checkpoint import Checkpoint, Match, forget_dead, matches
 from skep.verifier.precision import Precision
 from skep.verifier.register import Kind, Register, number, with_id
@@ -250,6 +251,8 @@ class Explorer:
         live = flow.live
         if flow.calls_back[index]:
             return matches(checkpoint, state, live, Match.WITHIN)
+        if flow.asks_iterator[index]:
+            return iterators.is_active(state) and matches(checkpoint, state, live, Match.WITHIN)
         old = checkpoint.state
         another_turn = flow.forced[index] and old.may_goto_turns != state.may_goto_turns
         if another_turn and matches(checkpoint, state, live, Match.WITHIN):
@@ -259,6 +262,7 @@ class Explorer:
             and old.callback_turns == state.callback_turns
             and _may_loop(old, state)
             and matches(checkpoint, state, live, Match.SAME)
+            and not iterators.depths_differ(old, state)
         ):
             raise Rejection(f"infinite loop detected at insn {index}", instruction=index)
         return False
@@ -336,10 +340,10 @@ class Explorer:
                     self.precision.everything(state)
             del self._loops[key]
 
-    def last_turn(self, index: int) -> State | None:
-        """The state kept last at ``index`` on this path, in the same chain of calls."""
+    def last_turn(self, index: int, *, before: Checkpoint | None = None) -> State | None:
+        """The state kept last at ``index`` on this path (earlier than ``before``), in the same chain of calls."""
         sites = self.state.call_sites()
-        checkpoint = self.state.parent
+        checkpoint = self.state.parent if before is None else before.state.parent
         while checkpoint is not None:
             if checkpoint.index == index and checkpoint.state.call_sites() == sites:
                 return checkpoint.state

@@ -8,7 +8,9 @@ count when states are compared.
 from __future__ import annotations
 
 from skep.isa.meaning import Atomic, Branch, Call, Exit, Goto, LoadAcquire, MayGoto, PacketLoad, WideLoad
+from skep.objects.spec import KfuncReference
 from skep.stdlib import prototypes
+from skep.stdlib.kfuncs import KFUNCS, KfuncFlag
 from skep.stdlib.prototype import ArgumentKind
 from skep.verifier.rejection import Rejection
 from skep.verifier.structure import Structure
@@ -29,8 +31,8 @@ class Flow:
     """The control flow of a program. Lists and sets are by slot.
 
     ``pauses``: states are compared here. ``landings``: getting here is kept in the jump history. ``forced``: a state
-    is always kept here. ``calls_back``: a helper that calls back. ``live``: a bit for each register that is live
-    before the instruction.
+    is always kept here. ``calls_back``: a helper that calls back. ``asks_iterator``: a call that asks an iterator for
+    an element. ``live``: a bit for each register that is live before the instruction.
     """
 
     def __init__(self, structure: Structure) -> None:
@@ -40,6 +42,7 @@ class Flow:
         self.landings = [False] * count
         self.forced = [False] * count
         self.calls_back = [False] * count
+        self.asks_iterator = [False] * count
         self._walk()
         self.live = _live_registers(structure)
         self.has_open_loops = any(self.forced)
@@ -108,7 +111,14 @@ class Flow:
                 self.pauses[slot] = True
             if number in CALLBACK_HELPERS:
                 self.calls_back[slot] = self.forced[slot] = self.pauses[slot] = self.landings[slot] = True
+        elif target == "kfunc" and self._is_next(slot):
+            self.asks_iterator[slot] = self.forced[slot] = self.pauses[slot] = True
         self._behind(slot + 1)
+
+    def _is_next(self, slot: int) -> bool:
+        reference = self.structure.spec.references.get(slot)
+        row = KFUNCS.get(reference.name) if isinstance(reference, KfuncReference) else None
+        return row is not None and KfuncFlag.ITER_NEXT in row.flags
 
     def _behind(self, slot: int) -> None:
         if slot < len(self.pauses):

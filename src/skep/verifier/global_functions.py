@@ -24,6 +24,7 @@ from skep.verifier.register import (
     register,
 )
 from skep.verifier.rejection import Rejection
+from skep.verifier.sections import may_sleep
 from skep.verifier.signatures import Parameter, Signature, Takes, signature_of
 from skep.verifier.stack_objects import DynptrType
 from skep.verifier.state import State
@@ -59,12 +60,6 @@ def call_global(explorer: Explorer, callee: Subprogram) -> None:
     if callee.changes_packet:
         forget_packet(state)
     explorer.next = explorer.index + 1
-
-
-def may_sleep(explorer: Explorer) -> bool:
-    """Whether the program may sleep where it is: it is sleepable, and in no section that forbids it."""
-    state = explorer.state
-    return explorer.context.sleepable and not (state.rcu_depth or state.preempt_depth or state.locks)
 
 
 def signature(context: Context, function: Subprogram) -> Signature:

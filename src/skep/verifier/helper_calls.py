@@ -12,7 +12,7 @@ from skep.isa.instruction import Instruction
 from skep.objects.kinds import MapType
 from skep.stdlib import prototypes
 from skep.stdlib.prototype import HelperPrototype, Return, ReturnFlag, ReturnKind
-from skep.verifier import callbacks, dynptrs, kptrs, map_rules, references, stack_access
+from skep.verifier import callbacks, dynptrs, kptrs, map_rules, references, sections, stack_access
 from skep.verifier.flow import CALLBACK_HELPERS
 from skep.verifier.helper_arguments import Passed, check_arguments
 from skep.verifier.locks import check_call_allowed
@@ -97,6 +97,7 @@ def call_helper(instruction: Instruction) -> Instruct:
         check_call_allowed(explorer, helper)
         _check_permitted(explorer, helper, name)
         row = prototypes.prototype(helper, explorer.context.type)
+        sections.check_helper(explorer, row)
         if helper in _NOT_COVERED:
             raise NotCovered(f"helper bpf_{name}", instruction=explorer.index)
         special = _OWN_RULES.get(helper)
@@ -232,7 +233,7 @@ def _result(explorer: Explorer, row: HelperPrototype, passed: Passed) -> Registe
             return _map_value(row, passed, flags)
         case ReturnKind.MEMORY:
             if passed.dynptr is not None:
-                return dynptrs.slice_of(passed.dynptr, passed.allocated, flags)
+                return dynptrs.slice_of(passed.dynptr, passed.allocated, flags, passed.dynptr.reference)
             flags |= RINGBUF if returns.flags & ReturnFlag.RINGBUF else 0
             return register(Kind.MEMORY, extent=passed.allocated, flags=flags)
         case kind if kind in _RETURNED:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from skep.isa.instruction import Instruction
 from skep.objects.spec import KfuncReference
 from skep.stdlib.kfuncs import KFUNCS, Kfunc, KfuncFlag
-from skep.verifier import references
+from skep.verifier import dynptr_calls, iterators, references, sections
 from skep.verifier.kernel_types import Parameters
 from skep.verifier.kfunc_arguments import Argument, ArgumentKind, arguments_of, kind_of
 from skep.verifier.maps import MapFacts
@@ -45,6 +45,8 @@ class KfuncCall:
     passed_object: Register | None = None
     #: A subprogram passed as callback.
     callback: int | None = None
+    #: Slots of the stack that the call was seen to overwrite, one bit each.
+    written: int = 0
     #: What the function leaves of the registers that were passed, by those who check them.
     notes: dict[str, Any] = field(default_factory=dict)
 
@@ -159,27 +161,26 @@ def _call(explorer: Explorer, kfunc: Kfunc, function: Parameters) -> None:
     if kfunc.flags & KfuncFlag.SLEEPABLE and not context.sleepable:
         raise Rejection(f"program must be sleepable to call sleepable kfunc {kfunc.name}", kfunc=kfunc.name)
     call = KfuncCall(kfunc, function, arguments_of(function))
-    explorer.liveness.wrote(explorer.state, explorer.index, 0)
     skipped = False
     for argument in call.arguments:
         if skipped:
             skipped = False
             continue
         skipped = check_argument(explorer, call, argument)
+    explorer.liveness.wrote(explorer.state, explorer.index, call.written)
+    sections.check_protected(explorer, call)
+    sections.check_kfunc(explorer, call)
     if kfunc.flags & KfuncFlag.RELEASE and call.released is None and "release" not in call.notes:
         raise Rejection(f"release kernel function {call.name} expects refcounted PTR_TO_BTF_ID", kfunc=call.name)
     special = SPECIAL.get(call.name)
-    if special is None and kfunc.flags & _NOT_YET:
-        raise NotCovered(f"kernel function {call.name}")
+    if special is None and kfunc.flags & KfuncFlag.ITER_NEXT:
+        special = iterators.next_element
     if call.released is not None and special is None and not references.release(explorer.state, call.reference):
         raise Rejection(f"kfunc {call.name}#{function.id} reference has not been acquired before")
     result = special(explorer, call) if special is not None else plain_result(explorer, call)
     registers = explorer.registers
     registers[0:6] = (result, *(NOTHING,) * 5)
     explorer.next = explorer.index + 1
-
-
-_NOT_YET = KfuncFlag.ITER_NEW | KfuncFlag.ITER_NEXT | KfuncFlag.ITER_DESTROY
 
 
 def check_argument(explorer: Explorer, call: KfuncCall, argument: Argument) -> bool:
@@ -205,11 +206,17 @@ _Check = Callable[["Explorer", KfuncCall, Argument, Register], None]
 _CHECKS: dict[ArgumentKind, _Check] = {
     **dict.fromkeys(ArgumentKind, _not_covered),
     ArgumentKind.IGNORED: _ignored,
+    ArgumentKind.DYNPTR: dynptr_calls.check_argument,
+    ArgumentKind.ITERATOR: iterators.check_argument,
+    ArgumentKind.IRQ_FLAG: sections.check_irq_flag,
 }
 
 #: Functions with rules of their own, by name: called once the arguments were checked, they do what the call does to
 #: the state and give the result (r0).
-SPECIAL: dict[str, Callable[[Explorer, KfuncCall], Register]] = {}
+SPECIAL: dict[str, Callable[[Explorer, KfuncCall], Register]] = {
+    **dynptr_calls.SPECIAL,
+    **sections.SPECIAL,
+}
 
 
 def plain_result(explorer: Explorer, call: KfuncCall) -> Register:

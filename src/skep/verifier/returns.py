@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skep.objects.kinds import AttachType, ProgramType
+from skep.verifier import sections
 from skep.verifier.attachment import returns_pointer
 from skep.verifier.checks import readable
 from skep.verifier.register import Kind
@@ -118,6 +119,8 @@ def check_nothing_held(explorer: Explorer, prefix: str, *, locks: bool = True) -
         raise Rejection(f"{prefix} would lead to reference leak", *details, references=state.references)
     if locks and state.locks:
         raise Rejection(f"{prefix} cannot be used inside bpf_spin_lock-ed region")
+    if locks:
+        sections.check_none_open(explorer, prefix)
 
 
 def _return_to_caller(explorer: Explorer) -> None:
