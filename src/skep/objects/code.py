@@ -9,7 +9,7 @@ Source: the kernel's ``Documentation/bpf/llvm_reloc.rst`` and RFC 9669, section 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -172,13 +172,13 @@ class Linker:
             self._needs[function] = known
         return known
 
-    def link(self, program: Function) -> Linked:
-        """A program and all it needs, as one sequence."""
+    def link(self, program: Function, also: Sequence[Function] = ()) -> Linked:
+        """A program and all it needs, as one sequence; behind them ``also``, which it needs without calling it."""
         placed: dict[Function, int] = {}
         names: dict[Function, str] = {}
         taken: set[str] = set()
         size = 0
-        pending = [program]
+        pending = [*reversed(also), program]
         while pending:
             function = pending.pop()
             if function in placed:

@@ -12,9 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from skep.btf import Btf, BtfExt
+from skep.btf import Btf, BtfExt, DeclTag
+from skep.btf.kinds import Kind
 from skep.errors import BtfError, ObjectError, SkepError
-from skep.objects.code import Call, Code, Function, Linker, read_code, resolve_local_calls, unique_name
+from skep.objects.code import Call, Code, Function, Linked, Linker, read_code, resolve_local_calls, unique_name
 from skep.objects.datamaps import DataMaps, read_data_maps
 from skep.objects.elf import ElfFile, Section, Symbol
 from skep.objects.externs import Externs, read_externs
@@ -79,11 +80,13 @@ def _read(elf: ElfFile, file: str) -> Spec:
         maps[externs.map.name] = externs.map
     license, version = _license(elf), _version(elf)
     linker, taken = Linker(codes), set[str]()
+    callbacks = _exception_callbacks(codes, btf)
     programs: dict[str, ProgramSpec] = {}
     siblings = MappingProxyType(programs)
     for function in _programs(codes):
         name = unique_name(function.name, taken)
-        program = _program(name, function, linker, maps, license, version, file, btf)
+        linked = linker.link(function, callbacks.get(function.type_id, ()))
+        program = _program(name, function, linked, maps, license, version, file, btf)
         programs[name] = replace(program, siblings=siblings, byte_order=elf.byte_order)
     return Spec(
         file=file,
@@ -180,17 +183,40 @@ def _programs(codes: Mapping[int, Code]) -> list[Function]:
     )
 
 
+#: What a tag on a program starts with that names the function to go on with after an exception.
+_CALLBACK_TAG = "exception_callback:"
+
+
+def _exception_callbacks(codes: Mapping[int, Code], btf: Btf | None) -> dict[int, list[Function]]:
+    """The functions that exceptions of programs go to, by the type of the program. Nothing in its code names them."""
+    found: dict[int, list[Function]] = {}
+    if btf is None:
+        return found
+    known = {
+        function.name: function
+        for code in codes.values()
+        if _is_subprogram_section(code.section)
+        for function in code.functions.values()
+        if function.is_global
+    }
+    for text in sorted(btf.names_with(_CALLBACK_TAG)):
+        for type_id in btf.find_all(text, Kind.DECL_TAG):
+            tag, function = btf[type_id], known.get(text.removeprefix(_CALLBACK_TAG))
+            if isinstance(tag, DeclTag) and function is not None:
+                found.setdefault(tag.target, []).append(function)
+    return found
+
+
 def _program(
     name: str,
     function: Function,
-    linker: Linker,
+    linked: Linked,
     maps: Mapping[str, MapSpec],
     license: str,
     version: int,
     file: str,
     btf: Btf | None,
 ) -> ProgramSpec:
-    linked = linker.link(function)
     says = read_section_name(function.section.name)
     meaning = says.meaning
     named = [item.map for item in linked.references.values() if isinstance(item, MapReference)]
