@@ -19,6 +19,8 @@ from skep.verifier.register import (
     ANY_NUMBER,
     MAYBE_NULL,
     SHIFTED,
+    SHIFTED_32,
+    SHIFTED_64,
     UNTRUSTED,
     Kind,
     Register,
@@ -168,6 +170,7 @@ def _combine(instruction: Instruction, row: Row, operation: str, width: int) -> 
     value = constant_operand(instruction.imm)
     immediate = number(value)
     imm = instruction.imm
+    adds = operation in ("add", "sub")
     refusal = None
     if not by_register:
         if operation in ("div", "mod", "sdiv", "smod") and imm == 0:
@@ -188,16 +191,29 @@ def _combine(instruction: Instruction, row: Row, operation: str, width: int) -> 
         explorer.next = explorer.index + 1
         if target.kind is Kind.SCALAR and other.kind is Kind.SCALAR:
             result = compute(operation, width, target.scalar, other.scalar)
-            if target.id and operation == "add" and width == 64 and other.scalar.is_constant:
-                added = other.scalar.value
-                if not target.flags & SHIFTED and added <= S32_MAX:
-                    registers[dst] = number(result, target.id, SHIFTED, added)
+            if target.id and adds and other.scalar.is_constant:
+                added = _constant_added(operation, width, target, other.scalar.value)
+                if added is not None:
+                    registers[dst] = number(result, target.id, SHIFTED_64 if width == 64 else SHIFTED_32, added)
                     return
             registers[dst] = number(result)
             return
         registers[dst] = _on_pointer(explorer, operation, width, dst, target, src if by_register else None, other)
 
     return step
+
+
+def _constant_added(operation: str, width: int, target: Register, value: int) -> int | None:
+    """What an addition leaves a number apart from those with its id; None where Linux loses sight of it.
+
+    It follows one addition or subtraction of a constant of 32 bits, in 32 bits only of a number that has no more.
+    """
+    if target.flags & SHIFTED or (width == 32 and target.scalar.umax > U32):
+        return None
+    constant = signed64(value) if width == 64 else (value & U32) - ((value & 1 << 31) << 1)
+    if operation == "sub":
+        constant = -constant
+    return constant if -S32_MAX - 1 <= constant <= S32_MAX else None
 
 
 def _on_pointer(

@@ -16,7 +16,7 @@ from skep.verifier.arithmetic import compute, constant_operand
 from skep.verifier.checks import readable
 from skep.verifier.comparison import INVERSE, decided, when
 from skep.verifier.nullness import known_not_null, not_null, settle_null
-from skep.verifier.register import SHIFTED, Kind, Register, number, with_extent, with_id, with_scalar
+from skep.verifier.register import SHIFTED, SHIFTED_64, Kind, Register, number, with_extent, with_id, with_scalar
 from skep.verifier.scalar import Scalar, constant
 from skep.verifier.slots import slot
 from skep.verifier.state import Linked, State
@@ -172,10 +172,15 @@ def _spread(state: State, known: Register, place: tuple[int, int], linked: Linke
         old = frame.slots[index].register if is_slot else frame.registers[index]
         if old.kind is not Kind.SCALAR or old.id != known.id:
             continue
-        if old.offset == known.offset or not (old.flags | known.flags) & SHIFTED:
+        shifts = (old.flags | known.flags) & SHIFTED
+        if shifts == SHIFTED:
+            # One was shifted in 64 bits, the other in 32: what they say of each other is not followed.
+            continue
+        if old.offset == known.offset or not shifts:
             new = known
         else:
-            moved = compute("add", 64, known.scalar, constant(old.offset - known.offset))
+            width = 64 if shifts == SHIFTED_64 else 32
+            moved = compute("add", width, known.scalar, constant(old.offset - known.offset))
             new = number(moved, old.id, old.flags, old.offset)
         if is_slot:
             frame.slots[index] = slot(frame.slots[index].bytes, new)

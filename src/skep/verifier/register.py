@@ -60,8 +60,10 @@ RCU = 1 << 5
 PERCPU = 1 << 6
 USER = 1 << 7
 ALLOCATED = 1 << 8
-#: Of a scalar: a constant (``offset``) was added since it got its id.
-SHIFTED = 1 << 9
+#: Of a scalar: a constant (``offset``) was added since it got its id, in 64 bits or in 32.
+SHIFTED_64 = 1 << 9
+SHIFTED_32 = 1 << 11
+SHIFTED = SHIFTED_64 | SHIFTED_32
 #: Of an allocated object: something else owns it, a list or a tree.
 NON_OWNING = 1 << 10
 #: Of memory: a slice of a packet, void once the packet may have moved.
