@@ -15,6 +15,7 @@ from skep.verifier.helper_arguments import Passed
 from skep.verifier.maps import MapFacts
 from skep.verifier.register import ANY_NUMBER, NOTHING, ZERO, Kind, register
 from skep.verifier.rejection import NotCovered, Rejection
+from skep.verifier.stack_objects import DynptrType
 from skep.verifier.state import Frame
 from skep.verifier.widening import widen
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _LOOP = prototypes.number("loop")
 _FOR_EACH = prototypes.number("for_each_map_elem")
+_DRAIN = prototypes.number("user_ringbuf_drain")
 
 #: A callback says 0 to go on and 1 to stop.
 _GO_ON_OR_STOP = (0, 1)
@@ -35,7 +37,7 @@ def schedule(explorer: Explorer, row: HelperPrototype, passed: Passed) -> None:
         if explorer.frame.rounds >= explorer.registers[1].scalar.umax:
             explorer.frame.rounds = 0
             return
-    elif row.number != _FOR_EACH:
+    elif row.number not in (_FOR_EACH, _DRAIN):
         raise NotCovered(f"callbacks of helper bpf_{row.name}")
     assert passed.function is not None
     function = explorer.structure.subprograms[passed.function]
@@ -47,6 +49,11 @@ def schedule(explorer: Explorer, row: HelperPrototype, passed: Passed) -> None:
     callee = Frame(len(other.frames), function.index, explorer.index)
     if row.number == _LOOP:
         callee.registers[1] = ANY_NUMBER
+        callee.registers[2] = caller.registers[3]
+        callee.registers[3:6] = (NOTHING,) * 3
+    elif row.number == _DRAIN:
+        # A sample, as a dynptr of the kernel's own.
+        callee.registers[1] = register(Kind.DYNPTR, id=explorer.new_id(), subject=DynptrType.LOCAL)
         callee.registers[2] = caller.registers[3]
         callee.registers[3:6] = (NOTHING,) * 3
     else:

@@ -77,7 +77,6 @@ _NOT_COVERED = frozenset(
         "timer_set_callback",
         "timer_start",
         "timer_cancel",
-        "user_ringbuf_drain",
         "find_vma",
         "per_cpu_ptr",
         "this_cpu_ptr",
