@@ -43,6 +43,7 @@ def schedule(explorer: Explorer, row: HelperPrototype, passed: Passed) -> None:
     function = explorer.structure.subprograms[passed.function]
     if function.is_global:
         raise NotCovered(f"global function {function.name} as a callback")
+    function.is_callback = True
     new_frame(explorer, function.index, explorer.index)
     other = explorer.fork(function.start)
     caller = other.frames[-1]

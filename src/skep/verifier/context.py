@@ -81,6 +81,8 @@ class Context:
         self._tables: dict[int, TypeTable] = {}
         #: How many CPUs the machine may have.
         self.cpus = os.cpu_count() or 1
+        #: Whether a function of the program is there for its exceptions.
+        self.catches = False
         #: What global functions take, by the index of the function.
         self.signatures: dict[int, Signature] = {}
         #: By instruction, the kind of pointer that its access was seen with.

@@ -57,6 +57,10 @@ class Flow:
         seen = [False] * count
         waiting = [0]
         seen[0] = True
+        for one in structure.subprograms:
+            if one.is_exception_callback and one.start < count:
+                waiting.append(one.start)
+                seen[one.start] = self.pauses[one.start] = True
         while waiting:
             slot = waiting.pop()
             for target in self._edges(slot):

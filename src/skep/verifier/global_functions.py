@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skep.verifier.calls import forget_scratch
+from skep.verifier.exceptions import check_signature
 from skep.verifier.helper_arguments import check_memory
 from skep.verifier.helper_calls import forget_packet
 from skep.verifier.kernel_types import KernelType
@@ -158,7 +159,10 @@ def entry_state(explorer: Explorer, function: Subprogram) -> State:
     state = State()
     frame = state.frames[0]
     frame.subprogram = function.index
-    for number, parameter in enumerate(signature(explorer.context, function).parameters):
+    found = signature(explorer.context, function)
+    if function.is_exception_callback:
+        check_signature(found)
+    for number, parameter in enumerate(found.parameters):
         frame.registers[number + 1] = _given(explorer, parameter)
     return state
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from skep.isa.instruction import Instruction
 from skep.objects.spec import KfuncReference
 from skep.stdlib.kfuncs import KFUNCS, Kfunc, KfuncFlag
-from skep.verifier import dynptr_calls, iterators, references, sections
+from skep.verifier import dynptr_calls, exceptions, iterators, references, sections
 from skep.verifier.kernel_types import Parameters
 from skep.verifier.kfunc_arguments import Argument, ArgumentKind, arguments_of, kind_of
 from skep.verifier.maps import MapFacts
@@ -180,7 +180,10 @@ def _call(explorer: Explorer, kfunc: Kfunc, function: Parameters) -> None:
     result = special(explorer, call) if special is not None else plain_result(explorer, call)
     registers = explorer.registers
     registers[0:6] = (result, *(NOTHING,) * 5)
-    explorer.next = explorer.index + 1
+    if "ends" in call.notes:
+        explorer.end_path()
+    else:
+        explorer.next = explorer.index + 1
 
 
 def check_argument(explorer: Explorer, call: KfuncCall, argument: Argument) -> bool:
@@ -216,6 +219,7 @@ _CHECKS: dict[ArgumentKind, _Check] = {
 SPECIAL: dict[str, Callable[[Explorer, KfuncCall], Register]] = {
     **dynptr_calls.SPECIAL,
     **sections.SPECIAL,
+    "bpf_throw": exceptions.throw,
 }
 
 

@@ -107,7 +107,7 @@ def leave(explorer: Explorer) -> None:
     if len(frames) > 1:
         _return_to_caller(explorer)
         return
-    _check_result(explorer)
+    check_result(explorer, 0)
     explorer.end_path()
 
 
@@ -150,25 +150,29 @@ def _return_to_caller(explorer: Explorer) -> None:
     explorer.next = site + 1
 
 
-def _check_result(explorer: Explorer) -> None:
+def check_result(explorer: Explorer, index: int) -> None:
+    """Refuse what a program, or a function that is verified on its own, leaves in a register as its result."""
     context = explorer.context
-    is_function = bool(explorer.frame.subprogram)
+    entered = explorer.structure.subprograms[explorer.state.frames[0].subprogram]
+    is_function = bool(entered.index) and not entered.is_exception_callback
     if not is_function and _returns_nothing(context):
         return
     limits = None if is_function else return_range(context)
-    readable(explorer, 0)
-    result = explorer.registers[0]
+    readable(explorer, index)
+    result = explorer.registers[index]
     if is_function and result.kind is not Kind.SCALAR:
-        raise Rejection(f"At subprogram exit the register R0 is not a scalar value ({result.type_name})", register=0)
+        raise Rejection(
+            f"At subprogram exit the register R{index} is not a scalar value ({result.type_name})", register=index
+        )
     if limits is None:
         return
     place = "At program exit"
     if result.kind is not Kind.SCALAR:
-        raise Rejection(f"{place} the register R0 is not a known value ({result.type_name})", register=0)
-    explorer.mark_precise(0)
+        raise Rejection(f"{place} the register R{index} is not a known value ({result.type_name})", register=index)
+    explorer.mark_precise(index)
     low, high = limits
     if not (low <= result.scalar.smin32 and result.scalar.smax32 <= high):
-        raise Rejection(_outside(place, "R0", result.scalar, limits), register=0, limits=limits)
+        raise Rejection(_outside(place, f"R{index}", result.scalar, limits), register=index, limits=limits)
 
 
 def _returns_nothing(context: Context) -> bool:

@@ -31,7 +31,8 @@ _CALL_CODE, _EXIT_CODE, _JUMP_CODES = 0x85, 0x95, (0x05, 0x06)
 class Subprogram:
     """A function of the program: its slots, and what is found out about it on the way.
 
-    ``stack_depth`` is how many bytes of its stack it uses.
+    ``stack_depth`` is how many bytes of its stack it uses. A callback is called by a helper or kernel function while
+    the program waits, an asynchronous one when the program is over (on a stack of its own).
     """
 
     index: int
@@ -44,6 +45,9 @@ class Subprogram:
     has_packet_load: bool = False
     changes_packet: bool = False
     might_sleep: bool = False
+    is_callback: bool = False
+    is_asynchronous: bool = False
+    is_exception_callback: bool = False
     stack_depth: int = 0
     callees: dict[int, int] = field(default_factory=dict)
 

@@ -13,6 +13,7 @@ from skep.objects.spec import ProgramSpec
 from skep.verifier.attachment import check_attachment
 from skep.verifier.context import Context
 from skep.verifier.effects import find_effects
+from skep.verifier.exceptions import find_callback
 from skep.verifier.exploration import INSTRUCTION_LIMIT, Explorer
 from skep.verifier.flow import Flow
 from skep.verifier.global_functions import entry_state
@@ -24,7 +25,7 @@ from skep.verifier.observer import Observer
 from skep.verifier.register import Kind, register
 from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.report import Report
-from skep.verifier.stack_depth import check_stack_depth
+from skep.verifier.stack_depth import check_stack_depth, has_private_stacks
 from skep.verifier.stack_liveness import StackLiveness
 from skep.verifier.state import State
 from skep.verifier.structure import Structure
@@ -123,6 +124,8 @@ def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, 
         spec = fit(spec, KernelFacts(default_types) if facts is None else facts).program
     structure = Structure(spec)
     context = Context(spec, program_type, facts)
+    callback = find_callback(structure, context)
+    context.catches = callback is not None
     check_attachment(context)
     context.check_maps()
     flow = Flow(structure)
@@ -136,7 +139,8 @@ def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, 
     explorer.run(0, first_state())
     _verify_globals(structure, context, explorer)
     run.on_path = False
-    check_stack_depth(structure, explorer.deepest)
+    private = has_private_stacks(structure, program_type, context.attach_type)
+    check_stack_depth(structure, explorer.deepest, private=private)
 
 
 def first_state() -> State:
@@ -149,6 +153,7 @@ def first_state() -> State:
 def _verify_globals(structure: Structure, context: Context, explorer: Explorer) -> None:
     """Follow the global functions that were called, each on its own, until no new one is found."""
     done: set[int] = set()
+    explorer.called_globals.update(one.index for one in structure.subprograms if one.is_exception_callback)
     while waiting := sorted(explorer.called_globals - done):
         for index in waiting:
             done.add(index)
