@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Final
 from skep.verifier import iterators
 from skep.verifier.checkpoint import Checkpoint, Match, forget_dead, matches
 from skep.verifier.precision import Precision
-from skep.verifier.register import Kind, Register, number, with_id
+from skep.verifier.register import Register
 from skep.verifier.rejection import NotCovered, Rejection
-from skep.verifier.slots import Slot, slot
 from skep.verifier.stack_liveness import StackLiveness
 from skep.verifier.state import Frame, Linked, State, Step
 
@@ -273,7 +272,6 @@ class Explorer:
         self.peak_states += 1
         self._jumps_at_last = self.jumps
         self._processed_at_last = self.processed
-        _forget_single_ids(state)
         checkpoint = Checkpoint(state.copy(), index)
         self._explored.setdefault(index, []).insert(0, checkpoint)
         self._enter_loop(checkpoint)
@@ -361,30 +359,3 @@ def _may_loop(old: State, current: State) -> bool:
         ):
             return False
     return True
-
-
-def _forget_single_ids(state: State) -> None:
-    """A number's id that nothing else has says nothing, and would keep states apart."""
-    seen: dict[int, int] = {}
-    for frame in state.frames:
-        for register in frame.registers:
-            if register.id and register.kind is Kind.SCALAR:
-                seen[register.id] = seen.get(register.id, 0) + 1
-        for one in frame.slots:
-            if one.is_spill and one.register.id and one.register.kind is Kind.SCALAR:
-                seen[one.register.id] = seen.get(one.register.id, 0) + 1
-    if not seen or all(count > 1 for count in seen.values()):
-        return
-    for frame in state.frames:
-        registers, slots = frame.registers, frame.slots
-        for index, register in enumerate(registers):
-            if register.id and register.kind is Kind.SCALAR and seen[register.id] == 1:
-                registers[index] = number(register.scalar)
-        for index, one in enumerate(slots):
-            if one.is_spill and one.register.id and one.register.kind is Kind.SCALAR and seen[one.register.id] == 1:
-                slots[index] = without_id(one)
-
-
-def without_id(spilled: Slot) -> Slot:
-    """A slot whose spilled number has no id."""
-    return slot(spilled.bytes, with_id(spilled.register, 0))
