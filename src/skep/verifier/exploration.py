@@ -153,7 +153,7 @@ class Explorer:
             if pauses[index] and self._is_known(index):
                 self.next = -1
                 if observer is not None:
-                    observer.known(self, self._previous)
+                    observer.known(self, self._previous, len(self._waiting))
             else:
                 if landings[index]:
                     self.remember()
@@ -263,7 +263,7 @@ class Explorer:
             and matches(checkpoint, state, live, Match.SAME)
             and not iterators.depths_differ(old, state)
         ):
-            raise Rejection(f"infinite loop detected at insn {index}", instruction=index)
+            raise Rejection(f"infinite loop detected at insn {index}", instruction=index, checkpoint=checkpoint)
         return False
 
     def _keep(self, index: int) -> None:

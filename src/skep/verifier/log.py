@@ -1,24 +1,325 @@
-"""The log of a verification in the kernel's format, for tools that read that."""
+"""The log of a verification in the kernel's format, for tools that read that: levels 1, 2 and 4.
+
+Level 1 holds the path that was rejected and nothing of an accepted program; level 2 all paths. Both are written
+while paths are followed: a state in full where a path begins or is taken up, behind each instruction what it changed.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from skep.isa import log_text, registers_read, registers_written
+from skep.isa.meaning import Atomic, Branch, Call, Exit, Load, LoadAcquire, Store, StoreRelease
+from skep.isa.table import row_of
+from skep.objects.spec import KfuncReference, ProgramSpec, SourceLine
+from skep.verifier.checkpoint import Checkpoint
+from skep.verifier.listing import helper_name
+from skep.verifier.observer import Observer
+from skep.verifier.register import Kind
+from skep.verifier.scalar import S64_MAX, S64_MIN
+from skep.verifier.slots import SLOT_SIZE, STACK_SIZE, Slot
+from skep.verifier.state_text import state_text
 
 if TYPE_CHECKING:
     from skep.verifier.exploration import Explorer
     from skep.verifier.report import Report
 
 _LIMIT = 1_000_000
+PATH: Final = 1
+EVERYTHING: Final = 2
+SUMS: Final = 4
+
+#: What was changed stands in a column of its own: the first that is free, a multiple of 8 from 40 on.
+_COLUMN = 40
+_STEP = 8
+_ALL = -1
+_SCRATCHED_BY_CALLS = 0b111111
+#: Messages that Linux prints without an end of line.
+_WITHOUT_END = frozenset({"expected prog array map for tail call"})
 
 
-def log_of(report: Report, explorer: Explorer | None) -> str:
-    """What level 4 prints: why the program is refused, if it is, and the sums."""
-    lines = [] if report.verdict != "reject" else [*report.details, report.message]
-    depth = "+".join(str(size) for size in report.stack_depth) or "0"
-    lines += [f"verification time {report.milliseconds * 1e3:.0f} usec", f"stack depth {depth}"]
-    most = 0 if explorer is None else explorer.most_states
-    lines.append(
-        f"processed {report.processed} insns (limit {_LIMIT}) max_states_per_insn {most} "
+class KernelLog(Observer):
+    """Writes the log of one program while it is followed, with a level of 1 or 2."""
+
+    def __init__(self, spec: ProgramSpec, level: int) -> None:
+        self._spec = spec
+        self._everything = bool(level & EVERYTHING)
+        self.lines: list[str] = []
+        #: The last line, before anything was added to it: where a fork that it made goes on.
+        self._bare = ""
+        #: Of each fork that waits: how many lines there were, and the last of them.
+        self._forks: list[tuple[int, str]] = []
+        self._waiting = 0
+        self._registers = _ALL
+        self._slots = _ALL
+        self._at_instruction = False
+        self._resumed: int | None = None
+        self._joins = False
+        self._source: SourceLine | None = None
+        self._leaving: tuple[str, int] | None = None
+        self._frames = 1
+        #: Whether the last instruction was a call, and the stack before it.
+        self._called = False
+        self._before: list[Slot] = []
+        self._last: int | None = None
+
+    # What happens.
+
+    def started(self, explorer: Explorer) -> None:
+        """A function is entered on its own."""
+        if not self._everything:
+            self.lines.clear()
+        index = explorer.frame.subprogram
+        if index:
+            name = explorer.structure.subprograms[index].name
+            self._line(f"Validating {name}() func#{index}...")
+        self._forks.clear()
+        self._waiting = 0
+        self._registers = self._slots = _ALL
+        self._at_instruction = False
+        self._frames = 1
+        self._last = None
+        self._leaving = None
+
+    def step(self, explorer: Explorer, waiting: int) -> None:
+        """An instruction is about to be followed."""
+        self._note_forks(waiting)
+        state, frame, index = explorer.state, explorer.frame, explorer.index
+        if self._resumed is not None:
+            if self._everything:
+                self._line("")
+                self._line(f"from {self._resumed} to {index}:{state_text(state, frame)}")
+            else:
+                self._joins = True
+            self._resumed = None
+        else:
+            self._across_frames(explorer)
+        self._changes(explorer, index)
+        self._frames = len(state.frames)
+        self._line_of(index)
+        self._line(f"{index}: {self._instruction(index)}")
+        self._bare = self.lines[-1]
+        self._at_instruction = True
+        self._waiting = waiting
+        self._touched(explorer, index)
+        self._last = index
+
+    def known(self, explorer: Explorer, previous: int, waiting: int) -> None:
+        """The path ends at a state that is covered."""
+        forked = waiting > self._waiting
+        self._note_forks(waiting)
+        if not self._everything:
+            return
+        if self._resumed is not None:
+            self._line("")
+            self._line(f"from {previous} to {explorer.index}: safe")
+            self._resumed = None
+            return
+        self._across_frames(explorer)
+        if forked and self._is_branch(self._last):
+            self._changes(explorer, explorer.index)
+        self._line(f"{explorer.index}: safe")
+        self._at_instruction = False
+
+    def resumed(self, explorer: Explorer, previous: int, waiting: int) -> None:
+        """A fork is taken up."""
+        self._note_forks(waiting + 1)
+        count, bare = self._forks.pop() if self._forks else (0, "")
+        if not self._everything:
+            del self.lines[count:]
+            if self.lines:
+                self.lines[-1] = bare
+        self._resumed = previous
+        self._registers = self._slots = _ALL
+        self._at_instruction = False
+        self._waiting = waiting
+        self._frames = len(explorer.state.frames)
+        self._leaving = None
+
+    def refused(self, explorer: Explorer | None, lines: Sequence[str], facts: Mapping[str, object]) -> None:
+        """The program is refused, for what ``lines`` say; ``explorer`` is None where no path led there."""
+        if explorer is None and not self._everything:
+            self.lines.clear()
+        old = facts.get("checkpoint")
+        if self._resumed is not None:
+            self._joins = not self._everything
+        elif explorer is not None and isinstance(old, Checkpoint) and self._is_branch(self._last):
+            self._changes(explorer, explorer.index)
+        for line in lines:
+            self._line(line)
+        if explorer is not None and isinstance(old, Checkpoint):
+            self._line(f"cur state:{state_text(explorer.state, explorer.frame)}")
+            frame = old.state.frames[-1]
+            self._line(f"old state:{state_text(old.state, frame, precise=old.precise[frame.index])}")
+
+    # Writing.
+
+    def _line(self, text: str) -> None:
+        if self._joins and self.lines:
+            self.lines[-1] += " " + text
+            self._joins = False
+        else:
+            self.lines.append(text)
+        self._at_instruction = False
+
+    def _note_forks(self, waiting: int) -> None:
+        """Where the forks that the last instruction made go on."""
+        while self._waiting < waiting:
+            self._forks.append((self._bare_count, self._bare))
+            self._waiting += 1
+
+    @property
+    def _bare_count(self) -> int:
+        return len(self.lines)
+
+    def _changes(self, explorer: Explorer, index: int) -> None:
+        """What the last instruction changed, behind it if nothing has been written since."""
+        self._compare_slots(explorer)
+        if not (self._registers or self._slots):
+            return
+        text = state_text(explorer.state, explorer.frame, self._registers, self._slots)
+        if self._at_instruction:
+            last = self.lines[-1]
+            length = len(last) + 1
+            column = -(-max(length + _STEP // 2, _COLUMN) // _STEP) * _STEP
+            self.lines[-1] = last.ljust(column - 2) + ";" + text
+            self._at_instruction = False
+        else:
+            self._line(f"{index}:{text}")
+        self._registers = self._slots = 0
+
+    def _across_frames(self, explorer: Explorer) -> None:
+        """Both states where a function was called that is followed, or returned."""
+        state = explorer.state
+        frames = state.frames
+        if self._leaving is not None and len(frames) < self._frames:
+            text, _ = self._leaving
+            self._line("returning from callee:")
+            self._line(text)
+            self._line(f"to caller at {explorer.index}:")
+            self._line(state_text(state, frames[-1]))
+            if self._everything:
+                self._line("")
+                self._line(f"from {self._last} to {explorer.index}:{state_text(state, frames[-1])}")
+            self._registers = self._slots = 0
+        elif len(frames) > self._frames and self._last is not None:
+            self._line("caller:")
+            self._line(state_text(state, frames[-2]))
+            self._line("callee:")
+            self._line(state_text(state, frames[-1]))
+            self._registers = self._slots = _ALL
+        elif self._last is not None and self._calls_global(explorer, self._last):
+            callee = explorer.structure.by_start[self._last + 1 + self._spec.instructions[self._last].imm]
+            self._line(f"Func#{callee.index} ('{callee.name}') is global and assumed valid.")
+        self._leaving = None
+
+    def _calls_global(self, explorer: Explorer, index: int) -> bool:
+        row = row_of(self._spec.instructions[index])
+        return row is not None and isinstance(row.meaning, Call) and row.meaning.target == "subprogram"
+
+    def _line_of(self, index: int) -> None:
+        line = self._spec.line_of(index)
+        if line is None or line is self._source:
+            return
+        before, self._source = self._source, line
+        if before is not None and (before.file, before.line, before.text) == (line.file, line.line, line.text):
+            return
+        name = line.file.rpartition("/")[2]
+        self._line(f"; {line.text.strip()} @ {name}:{line.line}")
+
+    def _instruction(self, index: int) -> str:
+        instructions = self._spec.instructions
+        following = instructions[index + 1] if index + 1 < len(instructions) else None
+        reference = self._spec.references.get(index)
+        kfunc = reference.name if isinstance(reference, KfuncReference) else None
+        return log_text(instructions[index], following, helpers=helper_name, kfunc=kfunc)
+
+    def _is_branch(self, index: int | None) -> bool:
+        if index is None:
+            return False
+        row = row_of(self._spec.instructions[index])
+        return row is not None and isinstance(row.meaning, Branch)
+
+    # What an instruction touches.
+
+    def _touched(self, explorer: Explorer, index: int) -> None:
+        instruction = self._spec.instructions[index]
+        row = row_of(instruction)
+        meaning = None if row is None else row.meaning
+        mask = 0
+        for number in (*registers_read(instruction), *registers_written(instruction)):
+            mask |= 1 << number
+        self._slots = 0
+        self._called = isinstance(meaning, Call)
+        self._before = explorer.frame.slots[:] if self._called else []
+        match meaning:
+            case Call():
+                mask |= _SCRATCHED_BY_CALLS
+            case Exit():
+                mask = 1
+                if len(explorer.state.frames) > 1:
+                    self._leaving = (state_text(explorer.state, explorer.frame), index)
+            case Load(size=size) | LoadAcquire(size=size):
+                self._slots = self._stack_slots(explorer, instruction.src, instruction.offset, size)
+            case Store(size=size) | StoreRelease(size=size) | Atomic(size=size):
+                self._slots = self._stack_slots(explorer, instruction.dst, instruction.offset, size)
+            case _:
+                pass
+        self._registers = mask
+
+    def _compare_slots(self, explorer: Explorer) -> None:
+        """Slots that changed otherwise, as by a helper that fills a buffer."""
+        if self._slots == _ALL or not self._called or len(explorer.state.frames) != self._frames:
+            return
+        before, now = self._before, explorer.frame.slots
+        for index, one in enumerate(now):
+            if index >= len(before) or before[index] is not one:
+                self._slots |= 1 << index
+
+    @staticmethod
+    def _stack_slots(explorer: Explorer, base: int, offset: int, size: int) -> int:
+        """A bit for each slot that an access may touch."""
+        pointer = explorer.registers[base]
+        number = pointer.scalar
+        if pointer.kind is not Kind.STACK or number.smin == S64_MIN or number.smax == S64_MAX:
+            return 0
+        least = number.smin + pointer.offset + offset
+        greatest = number.smax + pointer.offset + offset + size - 1
+        if least < -STACK_SIZE or greatest >= 0:
+            return 0
+        first, last = (-greatest - 1) // SLOT_SIZE, (-least - 1) // SLOT_SIZE
+        return sum(1 << index for index in range(first, last + 1))
+
+
+def log_of(report: Report, level: int, written: Sequence[str]) -> str:
+    """The whole log: what was written on the way, and the sums."""
+    lines = list(written)
+    sums = []
+    if level & SUMS:
+        depth = "+".join(str(size) for size in report.stack_depth) or "0"
+        sums += [f"verification time {report.milliseconds * 1e3:.0f} usec", f"stack depth {depth}"]
+    sums.append(
+        f"processed {report.processed} insns (limit {_LIMIT}) max_states_per_insn {report.most_states} "
         f"total_states {report.total_states} peak_states {report.peak_states} mark_read 0"
     )
-    return "\n".join(lines) + "\n"
+    if lines and lines[-1] in _WITHOUT_END:
+        sums[0] = lines.pop() + sums[0]
+    return "\n".join([*lines, *sums]) + "\n"
+
+
+def before_paths(spec: ProgramSpec, starts: Sequence[int], live: Sequence[int]) -> list[str]:
+    """What level 2 prints first: where functions start, and which registers are live before each instruction."""
+    lines = [f"func#{index} @{start}" for index, start in enumerate(starts)]
+    lines.append("Live regs before insn:")
+    slot = 0
+    log = KernelLog(spec, EVERYTHING)
+    while slot < len(spec.instructions):
+        row = row_of(spec.instructions[slot])
+        marks = "".join(str(number) if live[slot] >> number & 1 else "." for number in range(10))
+        lines.append(f"    {slot:3}: {marks} {log._instruction(slot)}")
+        slot += 2 if row is not None and row.is_wide else 1
+    return lines
+
+
+__all__ = ["EVERYTHING", "PATH", "SUMS", "KernelLog", "before_paths", "log_of"]

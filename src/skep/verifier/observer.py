@@ -21,7 +21,7 @@ class Observer:
     def step(self, explorer: Explorer, waiting: int) -> None:
         """An instruction is about to be followed; ``waiting`` forks have not been yet."""
 
-    def known(self, explorer: Explorer, previous: int) -> None:
+    def known(self, explorer: Explorer, previous: int, waiting: int) -> None:
         """A state that was kept covers the one here, behind instruction ``previous``: the path ends."""
 
     def resumed(self, explorer: Explorer, previous: int, waiting: int) -> None:

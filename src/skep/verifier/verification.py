@@ -20,7 +20,7 @@ from skep.verifier.global_functions import entry_state
 from skep.verifier.instructions import prepare
 from skep.verifier.investigation import investigate
 from skep.verifier.kernel_types import default_types
-from skep.verifier.log import log_of
+from skep.verifier.log import EVERYTHING, PATH, KernelLog, before_paths, log_of
 from skep.verifier.observer import Observer
 from skep.verifier.register import Kind, register
 from skep.verifier.rejection import NotCovered, Rejection
@@ -56,15 +56,16 @@ def verify(
 ) -> Report:
     """Whether Linux ``kernel`` would accept ``spec``, and if not, why.
 
-    ``type`` stands in where the spec has none. With ``log_level`` 4 the report has the sums as the kernel's log
-    prints them. ``limit`` is how many instructions to follow on all paths together; with fewer than Linux follows the
-    verdict may be ``unsupported``. ``facts`` are of the kernel whose types count, else the running kernel's do, else
-    those that the package carries; a program with CO-RE relocations is fitted to them first. Nothing is loaded and no
-    rights are needed. A program that depends on what is not checked here gets the verdict ``unsupported``, never a
-    wrong ``accept``.
+    ``type`` stands in where the spec has none. With a ``log_level`` the report has a log as the kernel prints it: 1
+    the path that is rejected, 2 all paths, 4 the sums. ``limit`` is how many instructions to follow on all paths
+    together; with fewer than Linux follows the verdict may be ``unsupported``. ``facts`` are of the kernel whose
+    types count, else the running kernel's do, else those that the package carries; a program with CO-RE relocations
+    is fitted to them first. Nothing is loaded and no rights are needed. A program that depends on what is not checked
+    here gets the verdict ``unsupported``, never a wrong ``accept``.
     """
     started = time.perf_counter()
-    run = _Run()
+    log = KernelLog(spec, log_level) if log_level & (PATH | EVERYTHING) else None
+    run = _Run(observer=log)
     refused: Rejection | None = None
     if kernel != KERNEL:
         report = Report(spec.name, "unsupported", f"the rules of Linux {kernel} (known are those of {KERNEL})")
@@ -105,7 +106,21 @@ def verify(
 
         found = investigate(refused, spec, report.instruction, explorer, run.on_path, again)
         report = replace(report, explanation=found)
-    return replace(report, log=log_of(report, explorer)) if log_level else report
+    if not log_level:
+        return report
+    written: list[str] = []
+    if log is not None:
+        if refused is not None:
+            log.refused(explorer if run.on_path else None, [*report.details, report.message], refused.facts)
+        elif not log_level & EVERYTHING:
+            log.lines.clear()
+        written = log.lines
+        if log_level & EVERYTHING and explorer is not None:
+            starts = [one.start for one in explorer.structure.subprograms]
+            written = [*before_paths(spec, starts, explorer.flow.live), *written]
+    elif refused is not None:
+        written = [*report.details, report.message]
+    return replace(report, log=log_of(report, log_level, written))
 
 
 def _place(run: _Run) -> int | None:
