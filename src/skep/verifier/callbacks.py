@@ -13,14 +13,18 @@ from skep.stdlib.prototype import HelperPrototype
 from skep.verifier.calls import new_frame
 from skep.verifier.helper_arguments import Passed
 from skep.verifier.maps import MapFacts
-from skep.verifier.register import ANY_NUMBER, NOTHING, ZERO, Kind, register
+from skep.verifier.register import ANY_NUMBER, NOTHING, ZERO, Kind, Register, register
 from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.stack_objects import DynptrType
 from skep.verifier.state import Frame
 from skep.verifier.widening import widen
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from skep.verifier.exploration import Explorer
+    from skep.verifier.kfunc_arguments import Argument
+    from skep.verifier.kfunc_calls import KfuncCall
 
 _LOOP = prototypes.number("loop")
 _FOR_EACH = prototypes.number("for_each_map_elem")
@@ -74,6 +78,36 @@ def schedule(explorer: Explorer, row: HelperPrototype, passed: Passed) -> None:
     other.callback_turns += 1
     caller.rounds += 1
     explorer.frame.rounds = 0
+
+
+def call_back(explorer: Explorer, subprogram: int | None, prepare: Callable[[Frame, Frame], None]) -> None:
+    """Fork a path into a function that a kernel function was given; ``prepare`` sets the registers it starts with.
+
+    Its arguments are the frames of the caller and of the function.
+    """
+    assert subprogram is not None
+    function = explorer.structure.subprograms[subprogram]
+    if function.is_global:
+        raise NotCovered(f"global function {function.name} as a callback")
+    function.is_callback = True
+    new_frame(explorer, function.index, explorer.index)
+    other = explorer.fork(function.start)
+    caller = other.frames[-1]
+    callee = Frame(len(other.frames), function.index, explorer.index)
+    prepare(caller, callee)
+    callee.callback = _GO_ON_OR_STOP
+    other.frames.append(callee)
+    other.callback_turns += 1
+    caller.rounds += 1
+    explorer.frame.rounds = 0
+
+
+def check_function(explorer: Explorer, call: KfuncCall, argument: Argument, passed: Register) -> None:
+    """An argument of a kernel function that has to be a function of the program."""
+    if passed.kind is not Kind.FUNCTION:
+        raise Rejection(f"arg{argument.position} expected pointer to func", register=argument.index, pointer=passed)
+    assert isinstance(passed.subject, int)
+    call.callback = passed.subject
 
 
 _ITERABLE = frozenset({"hash", "lru_hash", "array", "percpu_hash", "lru_percpu_hash", "percpu_array"})

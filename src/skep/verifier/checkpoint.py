@@ -279,7 +279,9 @@ def matches(checkpoint: Checkpoint, current: State, live: Sequence[int], match: 
         if not ids.agree(one_saved.id, other_saved.id):
             return False
     for one_lock, other_lock in zip(old.locks, current.locks, strict=True):
-        if one_lock.subject is not other_lock.subject or not ids.agree(one_lock.id, other_lock.id):
+        if one_lock.kind is not other_lock.kind or one_lock.subject is not other_lock.subject:
+            return False
+        if not ids.agree(one_lock.id, other_lock.id):
             return False
     top = len(old.frames) - 1
     for level, (one, other) in enumerate(zip(old.frames, current.frames, strict=True)):

@@ -118,7 +118,9 @@ class Context:
     def struct_fields(self) -> Mapping[int, Fields]:
         """The fields with rules of their own of each struct of the program that has any, by type id."""
         try:
-            return fields_of_structs(self.program_types, lambda: self.kernel_types)
+            found = fields_of_structs(self.program_types, lambda: self.kernel_types)
+            self.program_types.fields = found
+            return found
         except FieldError as error:
             raise NotCovered(f"types that the kernel does not take ({error})") from None
 

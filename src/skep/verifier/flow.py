@@ -24,6 +24,11 @@ CALLBACK_HELPERS = frozenset(
     for row in prototypes.ROWS
     if row.name != "timer_set_callback" and any(one.kind is ArgumentKind.FUNCTION for one in row.arguments)
 )
+#: Kernel functions that do so, and those that have a function called back later.
+CALLBACK_KFUNCS = frozenset({"bpf_rbtree_add_impl"})
+CALLBACK_SETTERS = frozenset(
+    {"bpf_wq_set_callback_impl", "bpf_task_work_schedule_signal_impl", "bpf_task_work_schedule_resume_impl"}
+)
 _TIMER_SET_CALLBACK = prototypes.number("timer_set_callback")
 
 
@@ -115,13 +120,20 @@ class Flow:
                 self.pauses[slot] = True
             if number in CALLBACK_HELPERS:
                 self.calls_back[slot] = self.forced[slot] = self.pauses[slot] = self.landings[slot] = True
+        elif target == "kfunc" and self._kfunc(slot) in CALLBACK_KFUNCS:
+            self.calls_back[slot] = self.forced[slot] = self.pauses[slot] = self.landings[slot] = True
+        elif target == "kfunc" and self._kfunc(slot) in CALLBACK_SETTERS:
+            self.pauses[slot] = True
         elif target == "kfunc" and self._is_next(slot):
             self.asks_iterator[slot] = self.forced[slot] = self.pauses[slot] = True
         self._behind(slot + 1)
 
-    def _is_next(self, slot: int) -> bool:
+    def _kfunc(self, slot: int) -> str:
         reference = self.structure.spec.references.get(slot)
-        row = KFUNCS.get(reference.name) if isinstance(reference, KfuncReference) else None
+        return reference.name if isinstance(reference, KfuncReference) else ""
+
+    def _is_next(self, slot: int) -> bool:
+        row = KFUNCS.get(self._kfunc(slot))
         return row is not None and KfuncFlag.ITER_NEXT in row.flags
 
     def _behind(self, slot: int) -> None:

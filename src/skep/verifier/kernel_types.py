@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from skep.btf import Btf
 from skep.btf.files import read_btf
@@ -31,6 +32,11 @@ from skep.btf.types import (
     Union,
 )
 from skep.errors import SkepError, UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from skep.verifier.map_fields import Fields
 
 #: Where a kernel tells its types.
 _RUNNING = Path("/sys/kernel/btf/vmlinux")
@@ -121,6 +127,8 @@ class TypeTable:
     def __init__(self, btf: Btf, *, of_kernel: bool) -> None:
         self.btf = btf
         self.of_kernel = of_kernel
+        #: Of a program: the fields with rules of their own of its structs, by type id, once they were looked for.
+        self.fields: Mapping[int, Fields] = {}
         self._types: dict[int, KernelType] = {}
         self._structs: dict[str, KernelType | None] = {}
         self._functions: dict[str, Parameters | None] = {}

@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any
 from skep.isa.instruction import Instruction
 from skep.objects.spec import KfuncReference
 from skep.stdlib.kfuncs import KFUNCS, Kfunc, KfuncFlag
-from skep.verifier import dynptr_calls, exceptions, iterators, references, sections
+from skep.verifier import (
+    allocated,
+    callbacks,
+    dynptr_calls,
+    exceptions,
+    iterators,
+    lists_and_trees,
+    locks,
+    references,
+    sections,
+)
 from skep.verifier.kernel_types import Parameters
 from skep.verifier.kfunc_arguments import Argument, ArgumentKind, arguments_of, kind_of
 from skep.verifier.maps import MapFacts
@@ -161,6 +171,8 @@ def _call(explorer: Explorer, kfunc: Kfunc, function: Parameters) -> None:
     if kfunc.flags & KfuncFlag.SLEEPABLE and not context.sleepable:
         raise Rejection(f"program must be sleepable to call sleepable kfunc {kfunc.name}", kfunc=kfunc.name)
     call = KfuncCall(kfunc, function, arguments_of(function))
+    if call.name in BEFORE:
+        BEFORE[call.name](explorer)
     skipped = False
     for argument in call.arguments:
         if skipped:
@@ -212,6 +224,14 @@ _CHECKS: dict[ArgumentKind, _Check] = {
     ArgumentKind.DYNPTR: dynptr_calls.check_argument,
     ArgumentKind.ITERATOR: iterators.check_argument,
     ArgumentKind.IRQ_FLAG: sections.check_irq_flag,
+    ArgumentKind.ALLOCATED: allocated.check_allocated,
+    ArgumentKind.REFCOUNTED: allocated.check_counted,
+    ArgumentKind.CALLBACK: callbacks.check_function,
+    ArgumentKind.LIST_HEAD: lists_and_trees.check_owner,
+    ArgumentKind.RB_ROOT: lists_and_trees.check_owner,
+    ArgumentKind.LIST_NODE: lists_and_trees.check_node,
+    ArgumentKind.RB_NODE: lists_and_trees.check_node,
+    ArgumentKind.RES_SPIN_LOCK: locks.check_resilient,
 }
 
 #: Functions with rules of their own, by name: called once the arguments were checked, they do what the call does to
@@ -220,7 +240,15 @@ SPECIAL: dict[str, Callable[[Explorer, KfuncCall], Register]] = {
     **dynptr_calls.SPECIAL,
     **sections.SPECIAL,
     "bpf_throw": exceptions.throw,
+    **allocated.SPECIAL,
+    **lists_and_trees.SPECIAL,
+    **locks.SPECIAL,
 }
+
+#: What is done before the arguments of a function are looked at.
+BEFORE: dict[str, Callable[[Explorer], None]] = dict.fromkeys(
+    ("bpf_res_spin_lock", "bpf_res_spin_lock_irqsave"), locks.fork_failure
+)
 
 
 def plain_result(explorer: Explorer, call: KfuncCall) -> Register:

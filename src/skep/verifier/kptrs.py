@@ -13,10 +13,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skep.isa.meaning import Load, Store
-from skep.verifier import references
+from skep.verifier import references, sections
 from skep.verifier.checks import readable
 from skep.verifier.kernel_types import KernelType, same_type
-from skep.verifier.map_fields import Fields, SpecialField
+from skep.verifier.map_fields import Fields, SpecialField, fields_of
 from skep.verifier.maps import MapFacts
 from skep.verifier.register import (
     ALLOCATED,
@@ -45,12 +45,6 @@ if TYPE_CHECKING:
 _RCU_PROTECTED = frozenset({"task_struct", "cgroup", "bpf_cpumask", "prog_test_ref_kfunc"})
 
 _POINTER_SIZE = 8
-
-
-def in_rcu(explorer: Explorer) -> bool:
-    """Whether what RCU protects is safe to read here."""
-    state = explorer.state
-    return bool(state.rcu_depth or state.locks or not explorer.context.sleepable)
 
 
 def check_overlap(
@@ -96,7 +90,7 @@ def _loaded(explorer: Explorer, field: SpecialField) -> Register:
     if field.name == "uptr":
         return register(Kind.MEMORY, id=id, extent=target.size, flags=MAYBE_NULL)
     flags = MAYBE_NULL
-    if _is_protected(field, target) and in_rcu(explorer):
+    if _is_protected(field, target) and sections.in_rcu(explorer):
         flags |= RCU
         if field.name == "percpu_kptr":
             flags |= PERCPU
@@ -197,7 +191,7 @@ def _check_given(given: Register, field: SpecialField) -> None:
 
 def _exchange_place(explorer: Explorer, index: int, pointer: Register) -> SpecialField:
     """The field that the first argument of ``bpf_kptr_xchg`` points to."""
-    fields: Fields | None
+    fields: Fields
     if pointer.kind is Kind.MAP_VALUE:
         map = pointer.subject
         assert isinstance(map, MapFacts)
@@ -206,10 +200,10 @@ def _exchange_place(explorer: Explorer, index: int, pointer: Register) -> Specia
         fields = map.fields
     else:
         assert isinstance(pointer.subject, KernelType)
-        fields = explorer.context.struct_fields.get(pointer.subject.id)
+        fields = fields_of(pointer.subject)
     if not pointer.scalar.is_constant:
         raise Rejection(f"R{index} doesn't have constant offset. kptr has to be at the constant offset")
-    kept = () if fields is None else tuple(field for field in fields.all if field.is_pointer)
+    kept = tuple(field for field in fields.all if field.is_pointer)
     if not kept:
         raise Rejection(f"R{index} has no valid kptr", register=index)
     offset = pointer.offset + signed64(pointer.scalar.value)
@@ -228,7 +222,7 @@ def _give_up(explorer: Explorer, id: int) -> bool:
     if len(left) == len(state.references):
         return False
     state.references = left
-    _replace(state, id, in_rcu(explorer))
+    _replace(state, id, sections.in_rcu(explorer))
     return True
 
 

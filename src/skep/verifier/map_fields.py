@@ -130,6 +130,11 @@ class Fields:
 NONE: Final = Fields()
 
 
+def fields_of(type: KernelType) -> Fields:
+    """The fields of a struct of the program."""
+    return type.table.fields.get(type.id, NONE)
+
+
 class FieldError(Exception):
     """Fields that make no sense; ``number`` is the kernel's error number."""
 

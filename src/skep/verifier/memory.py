@@ -14,12 +14,12 @@ from skep.isa.instruction import Instruction
 from skep.isa.meaning import Atomic, Load, LoadAcquire, Store, StoreRelease
 from skep.isa.row import Row
 from skep.objects.kinds import MapType, ProgramType
-from skep.verifier import kptrs, stack_access, tnum
+from skep.verifier import allocated, kptrs, stack_access, tnum
 from skep.verifier.arithmetic import constant_operand, sign_extended, zero_extended
 from skep.verifier.checks import readable, writable
 from skep.verifier.map_fields import SpecialField
 from skep.verifier.maps import MapFacts
-from skep.verifier.register import ANY_NUMBER, MAYBE_NULL, READ_ONLY, UNTRUSTED, Kind, Register, number
+from skep.verifier.register import ALLOCATED, ANY_NUMBER, MAYBE_NULL, READ_ONLY, UNTRUSTED, Kind, Register, number
 from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.scalar import S64_MIN, constant
 from skep.verifier.structure import OFFSET_LIMIT
@@ -163,6 +163,8 @@ def check(explorer: Explorer, access: Access) -> Register | None:
     pointer = access.pointer
     _check_alignment(explorer, access)
     checker = None if pointer.flags & (MAYBE_NULL | UNTRUSTED) else _CHECKERS.get(pointer.kind)
+    if pointer.kind is Kind.OBJECT and pointer.flags & (ALLOCATED | MAYBE_NULL | UNTRUSTED) == ALLOCATED:
+        return allocated.access(explorer, access)
     if checker is None:
         if pointer.kind is Kind.MEMORY and pointer.flags & UNTRUSTED and not pointer.flags & MAYBE_NULL:
             return _check_untrusted_memory(access)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from skep.objects.kinds import MapType
+from skep.verifier.kernel_types import KernelType
+from skep.verifier.map_fields import LOCKS, fields_of
 from skep.verifier.maps import MapFacts
-from skep.verifier.register import MAYBE_NULL, NULL, TRUSTED, UNTRUSTED, ZERO, Kind, Register, register
+from skep.verifier.register import ALLOCATED, MAYBE_NULL, NULL, TRUSTED, UNTRUSTED, ZERO, Kind, Register, register
 from skep.verifier.slots import slot
 from skep.verifier.state import State
 
@@ -38,7 +40,12 @@ def not_null(pointer: Register) -> Register:
 
 def keeps_id(pointer: Register) -> bool:
     """Whether the id of a pointer matters beyond nullness: a spin lock may lie where it points."""
-    return pointer.kind is Kind.MAP_VALUE and isinstance(pointer.subject, MapFacts) and pointer.subject.has_lock
+    subject = pointer.subject
+    if isinstance(subject, MapFacts):
+        return pointer.kind is Kind.MAP_VALUE and subject.has_lock
+    if pointer.kind is Kind.OBJECT and pointer.flags & ALLOCATED:
+        return isinstance(subject, KernelType) and fields_of(subject).first(*LOCKS) is not None
+    return False
 
 
 def settle_null(state: State, index: int, *, is_null: bool) -> None:

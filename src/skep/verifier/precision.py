@@ -98,7 +98,7 @@ class Precision:
                 case Call(target="helper"):
                     move = _Move.CALLS_BACK if flow.calls_back[slot] else _Move.CALL
                 case Call():
-                    move = _Move.KFUNC
+                    move = _Move.CALLS_BACK if flow.calls_back[slot] else _Move.KFUNC
                 case Exit():
                     move = _Move.EXIT
                 case PacketLoad():

@@ -102,11 +102,10 @@ def leave(explorer: Explorer) -> None:
     explorer.jumps += 1
     state = explorer.state
     frames = state.frames
-    if len(frames) == 1 or frames[-1].callback is not None:
-        check_nothing_held(explorer, "BPF_EXIT instruction in main prog", locks=len(frames) == 1)
     if len(frames) > 1:
         _return_to_caller(explorer)
         return
+    check_nothing_held(explorer, "BPF_EXIT instruction in main prog")
     check_result(explorer, 0)
     explorer.end_path()
 

@@ -8,6 +8,7 @@ the next instruction, or that ``precision`` must know more of.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from skep.verifier.register import ANY_NUMBER, NOTHING, Kind, Register, register
@@ -27,12 +28,29 @@ class Reference:
     instruction: int
 
 
+class LockKind(Enum):
+    """How a lock was taken."""
+
+    SPIN = "bpf_spin_lock"
+    RESILIENT = "bpf_res_spin_lock"
+    RESILIENT_IRQ = "bpf_res_spin_lock_irqsave"
+
+    # Members are compared by identity.
+    __hash__ = object.__hash__
+
+    @property
+    def title(self) -> str:
+        """What messages call it, without ``_lock``."""
+        return "bpf_spin" if self is LockKind.SPIN else "bpf_res_spin"
+
+
 @dataclass(frozen=True, slots=True)
 class HeldLock:
-    """A spin lock that is held: the value (``id`` of the pointer, or its map) that it lies in."""
+    """A lock that is held: what it lies in (the map, or the types of the object), the ``id`` of the pointer to it."""
 
     subject: object
     id: int
+    kind: LockKind = LockKind.SPIN
 
 
 #: Registers that held the same number at a jump: (frame, register or stack slot, whether it is a slot).
