@@ -65,7 +65,7 @@ class Site:
 def _sites() -> Iterator[Site]:
     plain = (
         "SOCKET_FILTER KPROBE SCHED_CLS SCHED_ACT TRACEPOINT XDP PERF_EVENT CGROUP_SKB CGROUP_SOCK LWT_IN LWT_OUT "
-        "LWT_XMIT SOCK_OPS SK_SKB CGROUP_DEVICE SK_MSG RAW_TRACEPOINT LWT_SEG6LOCAL SK_REUSEPORT FLOW_DISSECTOR "
+        "LWT_XMIT SOCK_OPS SK_SKB SK_MSG RAW_TRACEPOINT LWT_SEG6LOCAL SK_REUSEPORT FLOW_DISSECTOR "
         "RAW_TRACEPOINT_WRITABLE"
     )
     for name in plain.split():
@@ -73,6 +73,7 @@ def _sites() -> Iterator[Site]:
     for program, prefixes in (
         (ProgramType.CGROUP_SOCK_ADDR, r"CGROUP_(INET|UDP|UNIX).*(BIND|CONNECT|MSG|NAME)$(?<!POST_BIND)"),
         (ProgramType.CGROUP_SOCKOPT, r"CGROUP_[GS]ETSOCKOPT"),
+        (ProgramType.CGROUP_DEVICE, r"CGROUP_DEVICE"),
         (ProgramType.CGROUP_SYSCTL, r"CGROUP_SYSCTL"),
         (ProgramType.SK_LOOKUP, r"SK_LOOKUP"),
         (ProgramType.NETFILTER, r"NETFILTER"),

@@ -166,7 +166,7 @@ _BEYOND_BASE: Mapping[ProgramType, frozenset[str]] = MappingProxyType(
             skb_store_bytes perf_event_output skb_load_bytes skb_change_tail skb_pull_data skb_change_head
             get_socket_cookie get_socket_uid skb_adjust_room sk_redirect_map sk_redirect_hash
         """),
-        _T.CGROUP_DEVICE: _names("perf_event_output get_local_storage"),
+        _T.CGROUP_DEVICE: _names("perf_event_output get_local_storage get_retval set_retval"),
         _T.SK_MSG: _NET
         | _SOCKET_STORAGE
         | _names("""
@@ -231,6 +231,7 @@ _CONNECT_OR_SEND = frozenset(
         _A.CGROUP_UNIX_SENDMSG,
     }
 )
+_DEVICE = frozenset({_A.CGROUP_DEVICE})
 _SYSCTL = frozenset({_A.CGROUP_SYSCTL})
 _SET = frozenset({_A.CGROUP_SETSOCKOPT})
 _ITERATED = frozenset({_A.TRACE_ITER})
@@ -244,6 +245,8 @@ ATTACH: Mapping[tuple[ProgramType, str], frozenset[AttachType]] = MappingProxyTy
         (_T.CGROUP_SOCK_ADDR, "bind"): frozenset({_A.CGROUP_INET4_CONNECT, _A.CGROUP_INET6_CONNECT}),
         (_T.CGROUP_SOCK_ADDR, "get_retval"): _CONNECT_OR_SEND,
         (_T.CGROUP_SOCK_ADDR, "set_retval"): _CONNECT_OR_SEND,
+        (_T.CGROUP_DEVICE, "get_retval"): _DEVICE,
+        (_T.CGROUP_DEVICE, "set_retval"): _DEVICE,
         (_T.CGROUP_SYSCTL, "get_retval"): _SYSCTL,
         (_T.CGROUP_SYSCTL, "set_retval"): _SYSCTL,
         (_T.CGROUP_SOCKOPT, "setsockopt"): _SET,

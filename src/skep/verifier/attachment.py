@@ -158,7 +158,7 @@ def check_attachment(context: Context) -> None:
     if type is ProgramType.STRUCT_OPS:
         if not context.is_gpl:
             raise Rejection("struct ops programs must have a GPL compatible license")
-        _check_member(context, *_member(spec))
+        _check_member(context, *member_of(spec))
     elif type is ProgramType.LSM and not context.is_gpl:
         raise Rejection("LSM programs must have a GPL compatible license")
 
@@ -179,7 +179,7 @@ def _check_member(context: Context, table: str, member: str) -> None:
         raise Rejection(f"attach to unsupported member {member} of struct {table}")
 
 
-def _member(spec: ProgramSpec) -> tuple[str, str]:
+def member_of(spec: ProgramSpec) -> tuple[str, str]:
     """The structure and the member that a struct_ops program is."""
     for table in spec.tables:
         for offset, name in table.slots.items():
@@ -195,7 +195,7 @@ def hook_of(context: Context) -> Hook:
     """What the program is attached to. Raises NotCovered where the kernel's types do not have it."""
     spec = context.spec
     if context.type is ProgramType.STRUCT_OPS:
-        return _table_hook(context, *_member(spec))
+        return _table_hook(context, *member_of(spec))
     attach = context.attach_type
     target = spec.attach_target
     if attach is None or not target:
@@ -298,7 +298,7 @@ def _as_promoted(types: TypeTable, seen: Seen, promoted: Mapping[str, str]) -> S
 
 def returns_pointer(context: Context) -> bool:
     """Whether the member that a struct_ops program is returns a pointer."""
-    table, member = _member(context.spec)
+    table, member = member_of(context.spec)
     types = context.kernel_types
     found = types.btf.member(types.struct(table).id, member)
     prototype: FunctionPrototype | None = None if found is None else types.prototype(found.type)

@@ -15,6 +15,7 @@ from skep.stdlib.prototype import HelperPrototype, Return, ReturnFlag, ReturnKin
 from skep.verifier import callbacks, dynptrs, kptrs, map_rules, references, sections, stack_access
 from skep.verifier.flow import CALLBACK_HELPERS
 from skep.verifier.helper_arguments import Passed, check_arguments
+from skep.verifier.helper_conditions import check_conditions, check_function_address
 from skep.verifier.locks import check_call_allowed
 from skep.verifier.maps import MapFacts
 from skep.verifier.register import (
@@ -121,11 +122,13 @@ def _check_permitted(explorer: Explorer, helper: int, name: str | None) -> None:
         raise Rejection(f"invalid func unknown#{helper}")
     if not prototypes.permitted(helper, context.type, context.attach_type):
         raise Rejection(f"program of this type cannot use helper bpf_{name}#{helper}", helper=name)
+    check_conditions(context, name)
     row = prototypes.prototype(helper, context.type)
     if row.gpl_only and not context.is_gpl:
         raise Rejection("cannot call GPL-restricted function from non-GPL compatible program", helper=name)
     if row.might_sleep and not context.sleepable:
         raise Rejection("helper call might sleep in a non-sleepable prog", helper=name)
+    check_function_address(context, name)
 
 
 def _call(explorer: Explorer, row: HelperPrototype) -> None:
