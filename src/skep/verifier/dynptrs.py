@@ -72,9 +72,10 @@ def make(explorer: Explorer, index: int, type: DynptrType, reference: int = 0) -
     if number is None:
         raise Rejection("Dynptr has to be an uninitialized dynptr", register=index)
     written = stack_access.claim(explorer, index, pointer, DYNPTR_SLOTS)
+    id = explorer.new_id()
     if type is DynptrType.RINGBUF and not reference:
         reference = references.acquire(explorer)
-    put(explorer.state.frames[pointer.frame], number, Dynptr(type, explorer.new_id(), reference), DYNPTR_SLOTS)
+    put(explorer.state.frames[pointer.frame], number, Dynptr(type, id, reference), DYNPTR_SLOTS)
     return written
 
 

@@ -7,6 +7,9 @@ count when states are compared.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from skep.isa.meaning import Atomic, Branch, Call, Exit, Goto, LoadAcquire, MayGoto, PacketLoad, WideLoad
 from skep.objects.spec import KfuncReference
 from skep.stdlib import prototypes
@@ -40,7 +43,8 @@ class Flow:
     an element. ``live``: a bit for each register that is live before the instruction.
     """
 
-    def __init__(self, structure: Structure) -> None:
+    def __init__(self, structure: Structure, kfunc_parameters: Mapping[int, int] = MappingProxyType({})) -> None:
+        """``kfunc_parameters``: how many parameters the kernel functions have that slots call, where known."""
         self.structure = structure
         count = len(structure.instructions)
         self.pauses = [False] * count
@@ -49,7 +53,7 @@ class Flow:
         self.calls_back = [False] * count
         self.asks_iterator = [False] * count
         self._walk()
-        self.live = _live_registers(structure)
+        self.live = _live_registers(structure, kfunc_parameters)
         self.has_open_loops = any(self.forced)
         #: The loop that each slot lies in, as a number from 1 on; 0 for none. Only for programs with open loops.
         self.components = _components(structure) if self.has_open_loops else [0] * count
@@ -153,7 +157,7 @@ def _helper_reads(number: int) -> int:
     return (2 << count) - 2
 
 
-def _reads_and_writes(structure: Structure, slot: int) -> tuple[int, int]:
+def _reads_and_writes(structure: Structure, slot: int, kfunc_parameters: Mapping[int, int]) -> tuple[int, int]:
     """Bits of the registers that an instruction reads and those that it writes."""
     row = structure.rows[slot]
     if row is None:
@@ -162,6 +166,8 @@ def _reads_and_writes(structure: Structure, slot: int) -> tuple[int, int]:
     match row.meaning:
         case Call(target="helper"):
             return _helper_reads(instruction.imm), _SCRATCHED
+        case Call(target="kfunc"):
+            return (2 << kfunc_parameters.get(slot, 5)) - 2, _SCRATCHED
         case Call():
             return _ARGUMENTS, _SCRATCHED
         case Exit():
@@ -183,11 +189,11 @@ def _reads_and_writes(structure: Structure, slot: int) -> tuple[int, int]:
             return reads, writes
 
 
-def _live_registers(structure: Structure) -> list[int]:
+def _live_registers(structure: Structure, kfunc_parameters: Mapping[int, int]) -> list[int]:
     count = len(structure.instructions)
     live = [0] * count
     table = [
-        (slot, *_reads_and_writes(structure, slot), structure.successors(slot))
+        (slot, *_reads_and_writes(structure, slot, kfunc_parameters), structure.successors(slot))
         for slot in range(count - 1, -1, -1)
         if structure.rows[slot] is not None
     ]

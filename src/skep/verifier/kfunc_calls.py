@@ -112,6 +112,17 @@ def call_kfunc(context: Context, slot: int, instruction: Instruction) -> Instruc
     return step
 
 
+def parameter_counts(context: Context) -> dict[int, int]:
+    """How many parameters the kernel functions have that instructions call."""
+    found = {}
+    for slot, reference in context.spec.references.items():
+        if isinstance(reference, KfuncReference):
+            function = context.kernel_types.function(reference.name)
+            if function is not None:
+                found[slot] = len(function.parameters)
+    return found
+
+
 #: What a loader calls in place of a missing weak function: this number and the instruction's.
 _POISONED = 2_002_000_000
 

@@ -20,6 +20,7 @@ from skep.verifier.global_functions import entry_state
 from skep.verifier.instructions import prepare
 from skep.verifier.investigation import investigate
 from skep.verifier.kernel_types import default_types
+from skep.verifier.kfunc_calls import parameter_counts
 from skep.verifier.log import EVERYTHING, PATH, KernelLog, before_paths, log_of
 from skep.verifier.observer import Observer
 from skep.verifier.register import Kind, register
@@ -143,7 +144,7 @@ def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, 
     context.catches = callback is not None
     check_attachment(context)
     context.check_maps()
-    flow = Flow(structure)
+    flow = Flow(structure, parameter_counts(context))
     find_effects(structure, context)
     instructs = prepare(structure, context)
     liveness = StackLiveness(structure)
