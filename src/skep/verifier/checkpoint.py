@@ -202,7 +202,7 @@ def _stack_matches(old: Frame, current: Frame, precise: int, ids: _Identities, m
 
 
 def _slot_matches(mine: Slot, theirs: Slot | None, precise: bool, ids: _Identities, match: Match) -> bool:
-    if match is Match.SAME and (theirs is None or mine.bytes != theirs.bytes):
+    if match is not Match.PRUNE and (theirs is None or mine.bytes != theirs.bytes):
         return False
     # Bytes that may be anything match whatever is there.
     if not mine.bytes.strip(INVALID + MISC):
