@@ -24,7 +24,7 @@ from skep.isa.meaning import (
 )
 from skep.objects.kinds import MapType, ProgramType
 from skep.objects.spec import MapReference
-from skep.verifier import memory
+from skep.verifier import ksyms, memory
 from skep.verifier.arithmetic_steps import alu, unknown_result
 from skep.verifier.branches import branch, goto, may_goto
 from skep.verifier.calls import call_subprogram
@@ -115,8 +115,9 @@ def _not_covered(what: str, slot: int) -> Instruct:
 def _wide_load(structure: Structure, context: Context, slot: int, meaning: WideLoad) -> Instruct:
     instruction = structure.instructions[slot]
     dst = instruction.dst
+    in_kernel = ksyms.loaded(context, slot, structure.instructions)
     loaded: Register
-    match meaning.refers:
+    match "kernel symbol" if in_kernel is not None else meaning.refers:
         case "number":
             loaded = number(constant(wide_immediate(instruction, structure.instructions[slot + 1])))
         case "map":
@@ -132,7 +133,8 @@ def _wide_load(structure: Structure, context: Context, slot: int, meaning: WideL
             callee = structure.by_start[slot + 1 + instruction.imm]
             loaded = register(Kind.FUNCTION, subject=callee.index)
         case _:
-            return _not_covered("kernel variables", slot)
+            assert in_kernel is not None
+            loaded = in_kernel
 
     def step(explorer: Explorer) -> None:
         writable(explorer, dst)

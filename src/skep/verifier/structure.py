@@ -16,7 +16,7 @@ from skep.isa.row import Row
 from skep.isa.table import row_of, rows_of_opcode
 from skep.objects.kinds import MapType
 from skep.objects.spec import MapReference, ProgramSpec
-from skep.verifier.rejection import NotCovered, Rejection
+from skep.verifier.rejection import Rejection
 
 #: Offsets from here on are refused everywhere, so that sums of them never overflow.
 OFFSET_LIMIT = 1 << 29
@@ -188,14 +188,14 @@ def _check_wide_load(spec: ProgramSpec, slot: int) -> None:
         raise Rejection("invalid bpf_ld_imm64 insn", instruction=slot)
     if low.offset:
         raise Rejection("BPF_LD_IMM64 uses reserved fields", instruction=slot)
-    if low.src in (0, 4):
+    if low.src in (0, 3, 4):
         return
-    if low.src == 3:
-        raise NotCovered("a kernel variable's address (a wide load of a kernel symbol)", instruction=slot)
     if low.src > 6 or (low.src in (1, 5) and high.imm):
         raise Rejection("unrecognized bpf_ld_imm64 insn", instruction=slot)
     reference = spec.references.get(slot)
     if not isinstance(reference, MapReference):
+        if low.src in (5, 6):
+            raise Rejection("fd_idx without fd_array is invalid", instruction=slot)
         raise Rejection(f"fd {low.imm} is not pointing to valid bpf_map", instruction=slot)
     if low.src in (2, 6):
         offset = reference.offset if reference.offset is not None else wide_immediate(low, high) >> 32
