@@ -79,8 +79,6 @@ _NOT_COVERED = frozenset(
         "timer_start",
         "timer_cancel",
         "find_vma",
-        "per_cpu_ptr",
-        "this_cpu_ptr",
         "snprintf",
         "set_retval",
     )
@@ -113,7 +111,11 @@ def call_helper(instruction: Instruction) -> Instruct:
 
 
 #: Helpers whose arguments go by rules of their own: they check them, do what the call does, and give the result.
-_OWN_RULES: dict[int, Callable[[Explorer], Register]] = {prototypes.number("kptr_xchg"): kptrs.exchange}
+_OWN_RULES: dict[int, Callable[[Explorer], Register]] = {
+    prototypes.number("kptr_xchg"): kptrs.exchange,
+    prototypes.number("this_cpu_ptr"): kptrs.of_this_cpu,
+    prototypes.number("per_cpu_ptr"): kptrs.of_cpu,
+}
 
 
 def _check_permitted(explorer: Explorer, helper: int, name: str | None) -> None:

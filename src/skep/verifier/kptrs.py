@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skep.isa.meaning import Load, Store
-from skep.verifier import references, sections
+from skep.verifier import locks, references, sections
 from skep.verifier.checks import readable
 from skep.verifier.kernel_types import KernelType, same_type
 from skep.verifier.map_fields import Fields, SpecialField, fields_of
@@ -22,7 +22,6 @@ from skep.verifier.register import (
     ALLOCATED,
     ANY_NUMBER,
     MAYBE_NULL,
-    NON_OWNING,
     PERCPU,
     RCU,
     TRUSTED,
@@ -31,7 +30,7 @@ from skep.verifier.register import (
     Register,
     register,
 )
-from skep.verifier.rejection import Rejection
+from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.scalar import signed64
 from skep.verifier.slots import slot
 from skep.verifier.text import tnum_text
@@ -149,9 +148,7 @@ def exchange(explorer: Explorer) -> Register:
     """``bpf_kptr_xchg``: what is in a field comes out, the pointer in r2 (or null) goes in. Gives the result."""
     readable(explorer, 1)
     place = explorer.registers[1]
-    if place.kind is not Kind.MAP_VALUE and not (place.kind is Kind.OBJECT and place.flags & ALLOCATED):
-        raise _type_rejection(1, place, "map_value, ptr_")
-    if place.flags & ~(ALLOCATED | NON_OWNING | RCU):
+    if not locks.may_hold_lock(place):
         raise _type_rejection(1, place, "map_value, ptr_")
     field = _exchange_place(explorer, 1, place)
     readable(explorer, 2)
@@ -165,6 +162,31 @@ def exchange(explorer: Explorer) -> Register:
     flags = MAYBE_NULL | (0 if target.of_kernel else ALLOCATED) | (PERCPU if field.name == "percpu_kptr" else 0)
     id = references.acquire(explorer)
     return register(Kind.OBJECT, id=id, reference=id, flags=flags, subject=target)
+
+
+def of_this_cpu(explorer: Explorer) -> Register:
+    """``bpf_this_cpu_ptr``: the running CPU's own of what every CPU has one of."""
+    return register(Kind.OBJECT, flags=ALLOCATED | RCU, subject=_percpu_object(explorer))
+
+
+def of_cpu(explorer: Explorer) -> Register:
+    """``bpf_per_cpu_ptr``: one CPU's own, null where there is no such CPU."""
+    target = _percpu_object(explorer)
+    readable(explorer, 2)
+    return register(Kind.OBJECT, id=explorer.new_id(), flags=ALLOCATED | RCU | MAYBE_NULL, subject=target)
+
+
+def _percpu_object(explorer: Explorer) -> KernelType:
+    readable(explorer, 1)
+    pointer = explorer.registers[1]
+    known = (PERCPU, PERCPU | RCU, PERCPU | TRUSTED)
+    if pointer.kind is not Kind.OBJECT or pointer.flags not in known:
+        raise _type_rejection(1, pointer, "percpu_ptr_, percpu_rcu_ptr_, percpu_trusted_ptr_")
+    target = pointer.subject
+    assert isinstance(target, KernelType)
+    if target.of_kernel:
+        raise NotCovered(f"per-CPU variables of the kernel ({target.name})")
+    return target
 
 
 def _type_rejection(index: int, pointer: Register, expected: str) -> Rejection:

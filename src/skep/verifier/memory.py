@@ -168,7 +168,7 @@ def check(explorer: Explorer, access: Access) -> Register | None:
     if checker is None:
         if pointer.kind is Kind.MEMORY and pointer.flags & UNTRUSTED and not pointer.flags & MAYBE_NULL:
             return _check_untrusted_memory(access)
-        if pointer.kind is Kind.OBJECT or pointer.flags & UNTRUSTED:
+        if pointer.kind is Kind.OBJECT and not pointer.flags & MAYBE_NULL:
             raise NotCovered(f"an access to a kernel object ({pointer.type_name})")
         raise Rejection(
             f"R{access.index} invalid mem access '{pointer.type_name}'", register=access.index, pointer=pointer
