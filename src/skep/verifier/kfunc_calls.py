@@ -102,7 +102,8 @@ def call_kfunc(context: Context, slot: int, instruction: Instruction) -> Instruc
     def step(explorer: Explorer) -> None:
         explorer.jumps += 1
         if function is None:
-            raise Rejection(f"invalid func unknown#{_POISONED + slot}" if weak else "no such kernel function")
+            empty = "invalid kernel function call not eliminated in verifier pass"
+            raise Rejection(f"invalid func unknown#{_POISONED + slot}" if weak else empty)
         kfunc = KFUNCS.get(function.name)
         check_locked(explorer, function.name)
         if kfunc is None:
@@ -135,9 +136,19 @@ def _function(context: Context, slot: int, instruction: Instruction) -> tuple[Pa
         if found is None and not reference.weak:
             raise NotCovered(f"kernel function {reference.name}, which the kernel does not have", instruction=slot)
         return found, reference.weak
+    if not instruction.imm:
+        # A place that the loader left empty: refused once a path gets there.
+        return None, False
+    if not context.is_gpl:
+        raise Rejection("cannot call kernel function from non-GPL compatible program", instruction=slot)
     if instruction.offset:
-        raise NotCovered("kernel functions of modules", instruction=slot)
-    return context.kernel_types.function_of(instruction.imm), False
+        raise Rejection("failed to find BTF for kernel function", instruction=slot)
+    number = instruction.imm & 0xFFFFFFFF
+    types = context.kernel_types
+    found = types.function_of(number) if number < len(types.btf) else None
+    if found is None:
+        raise Rejection(f"kernel btf_id {number} is not a function", instruction=slot)
+    return found, False
 
 
 #: Kernel functions that may be called while a spin lock is held.
