@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from skep.verifier import dynptrs
 from skep.verifier.memory import check_unmodified, may_access_packet
-from skep.verifier.register import MAYBE_NULL, READ_ONLY, Kind, Register, with_id
+from skep.verifier.register import MAYBE_NULL, READ_ONLY, Kind, Register
 from skep.verifier.rejection import Rejection
 from skep.verifier.stack_objects import Dynptr, DynptrType
 
@@ -52,7 +52,7 @@ def _slice(explorer: Explorer, call: KfuncCall, flags: int) -> Register:
     dynptr = call.notes["dynptr"]
     assert isinstance(dynptr, Dynptr)
     assert call.constant is not None
-    return with_id(dynptrs.slice_of(dynptr, call.constant, flags | MAYBE_NULL), explorer.new_id())
+    return dynptrs.slice_of_kfunc(dynptr, call.constant, flags | MAYBE_NULL, explorer.new_id())
 
 
 def _read_only_slice(explorer: Explorer, call: KfuncCall) -> Register:

@@ -97,8 +97,16 @@ def release(explorer: Explorer, index: int) -> int:
     return written
 
 
-def slice_of(dynptr: Dynptr, size: int, flags: int, reference: int = 0) -> Register:
-    """What a pointer to a slice of ``size`` bytes is: void with its dynptr, or once the packet may have moved."""
+def slice_of_helper(dynptr: Dynptr, size: int, flags: int) -> Register:
+    """What a pointer to a slice of ``size`` bytes is that a helper cut: void with its dynptr."""
+    return register(Kind.MEMORY, reference=dynptr.reference, extent=size, flags=flags, subject=dynptr.id)
+
+
+def slice_of_kfunc(dynptr: Dynptr, size: int, flags: int, id: int) -> Register:
+    """What a pointer to a slice of ``size`` bytes is that a kernel function cut: void once the packet may have moved.
+
+    Linux lets it outlive its dynptr.
+    """
     if dynptr.type.is_packet:
         flags |= PACKET_SLICE
-    return register(Kind.MEMORY, reference=reference, extent=size, flags=flags, subject=dynptr.id)
+    return register(Kind.MEMORY, id=id, extent=size, flags=flags, subject=(dynptr.type, dynptr.id))

@@ -237,7 +237,7 @@ def _result(explorer: Explorer, row: HelperPrototype, passed: Passed) -> Registe
             return _map_value(row, passed, flags)
         case ReturnKind.MEMORY:
             if passed.dynptr is not None:
-                return dynptrs.slice_of(passed.dynptr, passed.allocated, flags, passed.dynptr.reference)
+                return dynptrs.slice_of_helper(passed.dynptr, passed.allocated, flags)
             flags |= RINGBUF if returns.flags & ReturnFlag.RINGBUF else 0
             return register(Kind.MEMORY, extent=passed.allocated, flags=flags)
         case kind if kind in _RETURNED:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from skep.verifier.register import ANY_NUMBER, MAYBE_NULL, Kind, Register
+from skep.verifier.register import ANY_NUMBER, Kind, Register
 from skep.verifier.rejection import Rejection
 from skep.verifier.scalar import signed64
 from skep.verifier.slots import SLOT_SIZE, UNUSED, part, slot
@@ -63,9 +63,8 @@ def void(state: State, frame: Frame, first: int, id: int) -> int:
 
 
 def _forget_slices(state: State, id: int) -> None:
-    # Linux leaves slices alone that are read-only, or of a packet (which is void when the packet moves).
     def is_slice(one: Register) -> bool:
-        return one.kind is Kind.MEMORY and one.subject == id and not one.flags & ~MAYBE_NULL
+        return one.kind is Kind.MEMORY and one.subject == id
 
     for frame in state.frames:
         for index, one in enumerate(frame.registers):
