@@ -25,9 +25,10 @@ from skep.verifier.messages import FORMS  # noqa: E402
 
 _HEAD = """# What the verifier says, and what it means
 
-Written by `docs/verdicts_page.py` from the programs in `tests/verifier/explanations`: every one that is called rejected
-here is rejected with that message, by skep and by Linux 6.18, and every mended one is accepted by both. `skep verify`
-says more of your program than this page can: where the values at fault came from, and which change would help.
+Written by `docs/verdicts_page.py` from the programs in `tests/verifier/explanations`: every one that is called
+rejected here is rejected with that message, by skep and by Linux 6.18, and every mended one is accepted by both.
+`skep verify` says more of your program than this page can: where the values at fault came from, and which change
+would help.
 
 """
 

@@ -1,4 +1,4 @@
-"""Programs that show what rejections mean: for each form of message one that is rejected and, mended, one that is not.
+"""Programs that show what rejections mean: for each form of message one that gets it, and the same one mended.
 
 ``explanations/*.toml`` holds them, ``explanations/cases.h`` what those in C share. ``docs/verdicts_page.py`` makes a
 page of them.
