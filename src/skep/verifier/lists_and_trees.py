@@ -11,10 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from skep.objects.spec import KfuncReference
 from skep.verifier import allocated, callbacks
 from skep.verifier.kernel_types import KernelType, same_type
-from skep.verifier.locks import is_locked
+from skep.verifier.locks import in_comparison, is_locked
 from skep.verifier.map_fields import Fields, SpecialField, fields_of
 from skep.verifier.maps import MapFacts
 from skep.verifier.register import ANY_NUMBER, MAYBE_NULL, NON_OWNING, RCU, Kind, Register, register
@@ -123,15 +122,6 @@ def check_node(explorer: Explorer, call: KfuncCall, argument: Argument, passed: 
             f"arg#1 offset={node.offset}, but expected {node.name} at offset={owner.node} in struct {element.name}",
             register=argument.index,
         )
-
-
-def in_comparison(explorer: Explorer) -> bool:
-    """Whether the running function is the one that a tree calls to compare two nodes."""
-    frame = explorer.frame
-    if frame.callback is None:
-        return False
-    called = explorer.context.spec.references.get(frame.call_site)
-    return isinstance(called, KfuncReference) and called.name == _ADD
 
 
 def _put(explorer: Explorer, call: KfuncCall) -> Register:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skep.btf import Btf
+from skep.objects.spec import KfuncReference
 from skep.stdlib import prototypes
 from skep.verifier.kernel_types import KernelType
 from skep.verifier.map_fields import Fields, fields_of
@@ -39,6 +40,13 @@ _LARGEST_ERROR = 4095
 def change_lock(explorer: Explorer, index: int, *, take: bool, kind: LockKind = LockKind.SPIN) -> None:
     """Take or release the lock that register ``index`` points to."""
     pointer = explorer.registers[index]
+    if kind is LockKind.SPIN:
+        if not may_hold_lock(pointer):
+            raise Rejection(
+                f"R{index} type={pointer.type_name} expected=map_value, ptr_", register=index, pointer=pointer
+            )
+        if in_comparison(explorer):
+            raise Rejection("can't spin_{lock,unlock} in rbtree cb", register=index)
     subject = _checked(index, pointer, kind)
     state = explorer.state
     if take:
@@ -72,10 +80,6 @@ def may_hold_lock(pointer: Register) -> bool:
 def _checked(index: int, pointer: Register, kind: LockKind) -> MapFacts | Btf:
     """What the lock is known by, beside the pointer's id: its map, or the types of its object."""
     title = kind.title
-    if kind is LockKind.SPIN and not may_hold_lock(pointer):
-        raise Rejection(
-            f"R{index} type={pointer.type_name} expected=map_value, ptr_", register=index, pointer=pointer
-        )
     if not pointer.scalar.is_constant:
         raise Rejection(f"R{index} doesn't have constant offset. {title}_lock has to be at the constant offset")
     subject: MapFacts | Btf
@@ -97,6 +101,15 @@ def _checked(index: int, pointer: Register, kind: LockKind) -> MapFacts | Btf:
     if offset != lock.offset:
         raise Rejection(f"off {offset} doesn't point to 'struct {title}_lock' that is at {lock.offset}", map=name)
     return subject
+
+
+def in_comparison(explorer: Explorer) -> bool:
+    """Whether the running function is the one that a tree calls to compare two nodes."""
+    frame = explorer.frame
+    if frame.callback is None:
+        return False
+    called = explorer.context.spec.references.get(frame.call_site)
+    return isinstance(called, KfuncReference) and called.name == "bpf_rbtree_add_impl"
 
 
 def is_locked(state: State, pointer: Register) -> bool:
