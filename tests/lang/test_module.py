@@ -146,3 +146,11 @@ def test_the_front_end_takes_about_a_millisecond_for_a_function() -> None:
         emit(functions)
         spent.append(time.perf_counter() - start)
     assert min(spent) / len(functions) < 0.001
+
+
+def test_functions_that_are_apart_are_only_declared() -> None:
+    emitted = emit([fast], apart=lambda one: one.inline == "never")
+    assert emitted.apart == (slow,)
+    assert emitted.declarations[slow.symbol] == f'declare i64 @"{slow.symbol}"(i64) nounwind cold'
+    assert emitted.functions == (fast,)
+    assert not emitted.variables

@@ -6,7 +6,7 @@ Symbols begin with ``fn.`` (functions), ``table.`` (constants) and, unless they 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,8 @@ class EmittedModule:
     """LLVM text. ``text`` is ``declarations`` and ``definitions``; a module that has its own pastes the latter.
 
     ``symbols`` has the functions that were asked for, ``functions`` all that are defined. ``externals`` are the C
-    functions and ``variables`` the memory that the text refers to by symbol; who links it provides their addresses.
+    functions and ``variables`` the memory that the text refers to by symbol, and ``apart`` functions that it only
+    declares; who links it provides their addresses.
     """
 
     definitions: str
@@ -31,6 +32,7 @@ class EmittedModule:
     functions: tuple[Function[..., Any], ...]
     externals: frozenset[str]
     variables: Mapping[str, Variable]
+    apart: tuple[Function[..., Any], ...] = ()
 
     @property
     def text(self) -> str:
@@ -44,16 +46,20 @@ def emit(
     *,
     linkage: str = "internal",
     entry_linkage: str | None = None,
+    apart: Callable[[Function[..., Any]], bool] = lambda function: False,
 ) -> EmittedModule:
     """The text of ``functions`` and of all that they call, which comes behind them.
+
+    Functions of which ``apart`` says so are declared only: they are compiled elsewhere.
 
     ``linkage`` is LLVM's word for what only calls inside the module reach, ``entry_linkage`` (``linkage`` if None,
     ``"external"`` to export) for the functions asked for. Intrinsics of LLVM need no declaration and get none.
     """
     asked = list(dict.fromkeys(functions))
     ordered: dict[Function[..., Any], Compiled] = {}
+    outside: dict[Function[..., Any], None] = {}
     for function in asked:
-        _collect(function, target, ordered, [])
+        _collect(function, target, ordered, [], apart, outside)
     declarations: dict[str, str] = {}
     externals: set[str] = set()
     variables: dict[str, Variable] = {}
@@ -62,6 +68,8 @@ def emit(
     defined = {function.symbol for function in ordered}
     entry = linkage if entry_linkage is None else entry_linkage
     chosen = set(asked)
+    for function in outside:
+        declarations[function.symbol] = _declaration(function)
     for function, compiled in reversed(ordered.items()):
         for symbol, kind in compiled.externals.items():
             if symbol in defined:
@@ -81,11 +89,18 @@ def emit(
     return EmittedModule(
         definitions="\n".join([*tables.values(), *parts]),
         declarations=declarations,
-        symbols={function: function.symbol for function in asked},
+        symbols={function: function.symbol for function in asked if function in ordered},
         functions=tuple(ordered),
         externals=frozenset(externals),
         variables=variables,
+        apart=tuple(outside),
     )
+
+
+def _declaration(function: Function[..., Any]) -> str:
+    parameters = ", ".join(abi(kind) for _, kind in function.parameters)
+    cold = " cold" if function.cold else ""
+    return f'declare {abi_result(function.result)} @"{function.symbol}"({parameters}) nounwind{cold}'
 
 
 def _collect(
@@ -93,8 +108,13 @@ def _collect(
     target: Target,
     ordered: dict[Function[..., Any], Compiled],
     path: list[Function[..., Any]],
+    apart: Callable[[Function[..., Any]], bool],
+    outside: dict[Function[..., Any], None],
 ) -> None:
     if function in ordered:
+        return
+    if apart(function):
+        outside[function] = None
         return
     if function in path:
         names = " calls ".join(one.__qualname__ for one in [*path[path.index(function) :], function])
@@ -102,6 +122,6 @@ def _collect(
     compiled = compile_function(function, target)
     path.append(function)
     for callee in compiled.functions:
-        _collect(callee, target, ordered, path)
+        _collect(callee, target, ordered, path, apart, outside)
     path.pop()
     ordered[function] = compiled

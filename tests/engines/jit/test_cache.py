@@ -12,10 +12,12 @@ import pytest
 from skep import codecache
 from skep.codecache import CodeCache
 from skep.engines import Binding
-from skep.engines.jit import Jit, engine, native
+from skep.engines.jit import Jit, engine, native, slow_paths
 from skep.lang import function, u32
+from skep.machine import Machine
 from skep.memory import AddressSpace
 from skep.objects import MapSpec, MapType, ProgramSpec
+from skep.objects import open as open_object
 from skep.stdlib import registry
 from tests.engines.jit.compiled import raw
 
@@ -67,6 +69,51 @@ def test_everything_the_code_depends_on_is_in_the_key(cache: CodeCache) -> None:
     assert run(raw("r0 = r2\nr0 *= 4\nexit"), cache) == 56
     assert len(entries(cache)) == 3
     assert engine._shape("x", frozen) != engine._shape("x", replace(frozen, contents=bytes(3) + b"x"))
+
+
+UPDATES = Path(__file__).parents[3] / "examples" / "tail_call_parser.bpf.o"
+
+
+def count_protocol(cache: CodeCache, name: str) -> None:
+    """Load a program that updates a hash map, and run it."""
+    with Machine(engines={"jit": Jit(cache=cache)}) as machine:
+        program = machine.load(open_object(UPDATES)[name], verify=False)
+        program.run(bytes(64))
+
+
+def test_slow_paths_are_compiled_once_and_kept_apart(cache: CodeCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slow_paths, "_linked", {})
+    sizes: list[int] = []
+    compile = native.machine_code
+
+    def counted(text: str, level: int) -> bytes:
+        sizes.append(len(text))
+        return compile(text, level)
+
+    monkeypatch.setattr(native, "machine_code", counted)
+    count_protocol(cache, "parse_tcp")
+    # The slow path for this shape of maps, what all shapes share, and the program.
+    assert len(sizes) == 3
+    kept = [path.name for path in entries(cache)]
+    assert sum(name.startswith("slow-") for name in kept) == 2
+    count_protocol(cache, "parse_udp")
+    assert len(sizes) == 4
+    # Another process finds all of it.
+    slow_paths._linked.clear()
+    count_protocol(cache, "parse_udp")
+    assert len(sizes) == 4
+
+
+def test_a_program_whose_slow_path_is_gone_is_made_anew(cache: CodeCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slow_paths, "_linked", {})
+    count_protocol(cache, "parse_tcp")
+    before = [path.name for path in entries(cache)]
+    for path in entries(cache):
+        if path.name.startswith("slow-"):
+            path.unlink()
+    slow_paths._linked.clear()
+    count_protocol(cache, "parse_tcp")
+    assert [path.name for path in entries(cache)] == before
 
 
 def test_helpers_of_a_user_are_not_kept(cache: CodeCache, monkeypatch: pytest.MonkeyPatch) -> None:

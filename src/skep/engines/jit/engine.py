@@ -10,21 +10,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import skep
 from skep import codecache
 from skep.codecache import CodeCache
 from skep.engines import Binding
-from skep.engines.jit import native
+from skep.engines.jit import native, slow_paths
 from skep.engines.jit.graph import CALL
 from skep.engines.jit.module import ModuleTranslation, Translated
 from skep.errors import LoadError, SkepError
 from skep.isa import encode
 from skep.objects.spec import MapReference, MapSpec, ProgramSpec
 
+if TYPE_CHECKING:
+    from skep.lang import Function
+
 _ENTRY = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_void_p)
 #: Changes whenever the form of cache entries does.
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +36,24 @@ class _Module:
     """LLVM IR of one or more programs with the helpers they need, and what to do with it.
 
     ``symbols`` name maps and their values. ``variables`` have addresses in this process, so that code which refers to
-    any cannot be kept for another.
+    any cannot be kept for another. ``apart`` are functions of the standard library that the code calls and that are
+    compiled elsewhere (`slow_paths`).
     """
 
     text: str
     level: int
     symbols: tuple[str, ...]
     variables: Mapping[str, int]
+    apart: tuple[Function[..., Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """Machine code to link: ``objects``, ``symbols`` of maps, and ``addresses`` of everything else that it needs."""
+
+    symbols: tuple[str, ...]
+    objects: bytes
+    addresses: Mapping[str, int]
 
 
 class JitLoaded:
@@ -97,20 +112,34 @@ class Jit:
         """
         cache = None if _calls_foreign_helpers(specs) else self._cache
         key = self._key(specs, bindings) if cache is not None else ""
-        entry = cache.get(key) if cache is not None else None
-        variables: Mapping[str, int] = {}
-        if entry is not None:
-            symbols, objects = _unpacked(entry)
-        else:
+        ready = self._kept(key, cache) if cache is not None else None
+        if ready is None:
             module = self._module(specs, bindings)
-            symbols, variables = module.symbols, module.variables
-            objects = native.machine_code(module.text, module.level)
-            if cache is not None and not variables:
-                cache.put(key, _packed(symbols, objects))
+            # What is apart may be kept even where this program cannot be: its key is its text.
+            slow = slow_paths.compiled(module.apart, self._cache) if module.apart else None
+            ready = _Ready(
+                module.symbols,
+                native.machine_code(module.text, module.level),
+                {**module.variables, **(slow.addresses if slow is not None else {})},
+            )
+            if cache is not None and not module.variables and (slow is None or slow.key is not None):
+                cache.put(key, _packed(module.symbols, slow.key if slow is not None else None, ready.objects))
         names = _names(len(specs))
-        imports = {**variables, **_addresses(symbols, bindings)}
+        imports = {**ready.addresses, **_addresses(ready.symbols, bindings)}
+        objects = ready.objects
         linked = native.Linked(objects, names, imports, users=len(specs))
         return [JitLoaded(spec, linked, name) for spec, name in zip(specs, names, strict=True)]
+
+    def _kept(self, key: str, cache: CodeCache) -> _Ready | None:
+        """What ``cache`` has of the programs, None if it or anything that it needs is gone."""
+        entry = cache.get(key)
+        if entry is None:
+            return None
+        symbols, needed, objects = _unpacked(entry)
+        if needed is None:
+            return _Ready(symbols, objects, {})
+        slow = slow_paths.kept(needed, cache)
+        return None if slow is None else _Ready(symbols, objects, slow.addresses)
 
     def ir(self, spec: ProgramSpec, binding: Binding, *, optimised: bool = False) -> str:
         """The LLVM IR of a program, as it was translated or after the passes."""
@@ -133,11 +162,12 @@ class Jit:
         helpers = {function.symbol: function for part in parts for function in part.helpers}
         library = ""
         variables: dict[str, int] = {}
+        apart: tuple[Function[..., Any], ...] = ()
         if helpers:
             from skep.lang import HOST, emit
 
-            emitted = emit(helpers.values(), HOST)
-            library = emitted.text
+            emitted = emit(helpers.values(), HOST, apart=slow_paths.is_apart)
+            library, apart = emitted.text, emitted.apart
             variables = {symbol: variable.address for symbol, variable in emitted.variables.items()}
         texts = dict.fromkeys(line for part in parts for line in part.globals)
         return _Module(
@@ -145,6 +175,7 @@ class Jit:
             level=native.level_for(max(part.size for part in parts)) if self._level is None else self._level,
             symbols=tuple(dict.fromkeys(symbol for part in parts for symbol in part.symbols)),
             variables=variables,
+            apart=apart,
         )
 
     def _key(self, specs: Sequence[ProgramSpec], bindings: Sequence[Binding]) -> str:
@@ -208,14 +239,15 @@ def _names(count: int) -> tuple[str, ...]:
     return ("program",) if count == 1 else tuple(f"program{index}" for index in range(count))
 
 
-def _packed(symbols: Sequence[str], objects: bytes) -> bytes:
-    head = json.dumps(list(symbols)).encode()
+def _packed(symbols: Sequence[str], needed: str | None, objects: bytes) -> bytes:
+    head = json.dumps([symbols, needed]).encode()
     return len(head).to_bytes(4, "little") + head + objects
 
 
-def _unpacked(entry: bytes) -> tuple[tuple[str, ...], bytes]:
+def _unpacked(entry: bytes) -> tuple[tuple[str, ...], str | None, bytes]:
     end = 4 + int.from_bytes(entry[:4], "little")
-    return tuple(json.loads(entry[4:end])), entry[end:]
+    symbols, needed = json.loads(entry[4:end])
+    return tuple(symbols), needed, entry[end:]
 
 
 @cache

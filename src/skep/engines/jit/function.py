@@ -134,7 +134,10 @@ class FunctionTranslation:
         for name, phis in self._phis.items():
             lines = self._lines[name]
             lines[1:1] = [f"{phi} = phi {kind} {', '.join(incoming)}" for _, kind, phi, incoming in phis]
-        parameters = ", ".join([f"{kind} %r{n}" for n, kind in self.parameters()] + ["ptr %cpu"])
+        given = [(kind, f"%r{register}") for register, kind in self.parameters()]
+        # LLVM asks again and again whether a value may be undefined; what the caller passes never is.
+        defined = "noundef " if self.is_entry else ""
+        parameters = ", ".join(f"{kind} {defined}{name}" for kind, name in [*given, ("ptr", "%cpu")])
         linkage = "" if self.is_entry else "internal "
         head = [f"define {linkage}{self.result_type()} @{self.name}({parameters}) nounwind {{", "entry:"]
         head += self.code.frame.declarations()
