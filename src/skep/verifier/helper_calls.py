@@ -14,6 +14,7 @@ from skep.stdlib import prototypes
 from skep.stdlib.prototype import HelperPrototype, Return, ReturnFlag, ReturnKind
 from skep.verifier import callbacks, dynptrs, kptrs, map_rules, references, sections, stack_access
 from skep.verifier.flow import CALLBACK_HELPERS
+from skep.verifier.format_strings import SNPRINTF, check_snprintf
 from skep.verifier.helper_arguments import Passed, check_arguments
 from skep.verifier.helper_conditions import check_conditions, check_function_address
 from skep.verifier.locks import check_call_allowed
@@ -79,8 +80,6 @@ _NOT_COVERED = frozenset(
         "timer_start",
         "timer_cancel",
         "find_vma",
-        "snprintf",
-        "set_retval",
     )
 )
 
@@ -152,6 +151,8 @@ def _call(explorer: Explorer, row: HelperPrototype) -> None:
         raise Rejection("get_local_storage() doesn't support non-zero flags", helper=row.name)
     if helper == _DYNPTR_FROM_MEM and registers[1].kind is not Kind.MAP_VALUE:
         raise Rejection(f"Unsupported reg type {registers[1].type_name} for bpf_dynptr_from_mem data", register=1)
+    if helper == SNPRINTF:
+        check_snprintf(explorer)
     if helper in CALLBACK_HELPERS and passed.function is not None:
         callbacks.schedule(explorer, row, passed)
     result = _result(explorer, row, passed)
