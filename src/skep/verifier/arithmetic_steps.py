@@ -7,13 +7,22 @@ were observed on Linux 6.18.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from skep.isa.instruction import Instruction
-from skep.isa.meaning import Alu
+from skep.isa.meaning import Alu, Swap
 from skep.isa.row import Row
 from skep.verifier import tnum
-from skep.verifier.arithmetic import compute, constant_operand, low_half, sign_extended
+from skep.verifier.arithmetic import (
+    compute,
+    constant_operand,
+    low_half,
+    sign_extended,
+    swapped,
+    with_low_constant,
+    zero_extended,
+)
 from skep.verifier.checks import readable, writable
 from skep.verifier.register import (
     ANY_NUMBER,
@@ -27,6 +36,7 @@ from skep.verifier.register import (
     at,
     number,
     with_id,
+    with_scalar,
 )
 from skep.verifier.rejection import Rejection
 from skep.verifier.scalar import S32_MAX, S64_MAX, S64_MIN, U32, UNKNOWN, Scalar, constant, scalar, signed64
@@ -82,14 +92,23 @@ def alu(instruction: Instruction, row: Row) -> Instruct:
     return _combine(instruction, row, operation, width)
 
 
-def unknown_result(instruction: Instruction) -> Instruct:
-    """The step of an instruction on one register whose result is not followed (byte swaps)."""
-    dst = instruction.dst
+def swap(instruction: Instruction, row: Row) -> Instruct:
+    """The step of a byte swap, or of the truncation that it is where the order is the machine's own."""
+    assert isinstance(row.meaning, Swap)
+    dst, size = instruction.dst, row.meaning.bits // 8
+    turns = row.meaning.operation != {"little": "le", "big": "be"}[sys.byteorder]
 
     def step(explorer: Explorer) -> None:
         readable(explorer, dst)
         writable(explorer, dst)
-        explorer.registers[dst] = ANY_NUMBER
+        registers = explorer.registers
+        old = registers[dst]
+        if old.kind is Kind.SCALAR:
+            known = old.scalar
+            if turns or size < 8:
+                registers[dst] = number(swapped(known, size) if turns else zero_extended(known, size))
+        else:
+            registers[dst] = ANY_NUMBER
         explorer.next = explorer.index + 1
 
     return step
@@ -171,6 +190,7 @@ def _combine(instruction: Instruction, row: Row, operation: str, width: int) -> 
     immediate = number(value)
     imm = instruction.imm
     adds = operation in ("add", "sub")
+    masks = operation in ("and", "or")
     refusal = None
     if not by_register:
         if operation in ("div", "mod", "sdiv", "smod") and imm == 0:
@@ -190,6 +210,8 @@ def _combine(instruction: Instruction, row: Row, operation: str, width: int) -> 
         other = registers[src] if by_register else immediate
         explorer.next = explorer.index + 1
         if target.kind is Kind.SCALAR and other.kind is Kind.SCALAR:
+            if masks and other.scalar.is_constant:
+                target = _one_sign(explorer, dst, target)
             result = compute(operation, width, target.scalar, other.scalar)
             if target.id and adds and other.scalar.is_constant:
                 added = _constant_added(operation, width, target, other.scalar.value)
@@ -201,6 +223,25 @@ def _combine(instruction: Instruction, row: Row, operation: str, width: int) -> 
         registers[dst] = _on_pointer(explorer, operation, width, dst, target, src if by_register else None, other)
 
     return step
+
+
+_SIGNS = (-1, 0)
+
+
+def _one_sign(explorer: Explorer, dst: int, mask: Register) -> Register:
+    """Of a number that is all ones or all zeros, in 64 bits or in 32: all ones; a second path has all zeros.
+
+    Compilers turn a condition into such a number (an arithmetic shift by 63 or 31) and select with it.
+    """
+    known = mask.scalar
+    if (known.smin, known.smax) == _SIGNS:
+        ones, zeros = constant(-1), constant(0)
+    elif (known.smin32, known.smax32) == _SIGNS:
+        ones, zeros = with_low_constant(known, U32), with_low_constant(known, 0)
+    else:
+        return mask
+    explorer.fork(explorer.index).frames[-1].registers[dst] = with_scalar(mask, zeros)
+    return with_scalar(mask, ones)
 
 
 def _constant_added(operation: str, width: int, target: Register, value: int) -> int | None:

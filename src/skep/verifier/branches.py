@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from skep.isa.instruction import Instruction
 from skep.isa.meaning import Branch
 from skep.isa.row import Row
-from skep.verifier.arithmetic import compute, constant_operand
+from skep.verifier.arithmetic import apart, constant_operand
 from skep.verifier.checks import readable
-from skep.verifier.comparison import INVERSE, decided, when
+from skep.verifier.comparison import INVERSE, decided, when, when_same
 from skep.verifier.nullness import known_not_null, not_null, settle_null
 from skep.verifier.register import SHIFTED, SHIFTED_64, Kind, Register, number, with_extent, with_id, with_scalar
-from skep.verifier.scalar import Scalar, constant
+from skep.verifier.scalar import Scalar
 from skep.verifier.slots import slot
 from skep.verifier.state import Linked, State
 from skep.verifier.widening import widen
@@ -66,11 +66,12 @@ def branch(instruction: Instruction, row: Row) -> Instruct:
             if answer:
                 explorer.next = target
             return
-        # A way that is impossible after all is followed with what was known before.
-        taken = when(condition, width, a.scalar, b.scalar) or (a.scalar, b.scalar)
-        passed = when(inverse, width, a.scalar, b.scalar) or (a.scalar, b.scalar)
         if by_register and src == dst:
-            taken, passed = _of_one(taken, a.scalar), _of_one(passed, a.scalar)
+            taken = (when_same(condition, width, a.scalar),) * 2
+            passed = (when_same(inverse, width, a.scalar),) * 2
+        else:
+            taken = when(condition, width, a.scalar, b.scalar)
+            passed = when(inverse, width, a.scalar, b.scalar)
         linked: Linked = ()
         if by_register and b.id:
             linked = _linked(explorer, b.id, linked)
@@ -84,11 +85,6 @@ def branch(instruction: Instruction, row: Row) -> Instruct:
         _narrow(explorer.state, dst, a, passed[0], src if by_register else None, b, passed[1], linked)
 
     return step
-
-
-def _of_one(sides: tuple[Scalar, Scalar], before: Scalar) -> tuple[Scalar, Scalar]:
-    """What is known of a register that was compared with itself: both sides of the comparison are it."""
-    return when("eq", 64, *sides) or (before, before)
 
 
 def may_goto(instruction: Instruction) -> Instruct:
@@ -123,10 +119,15 @@ def _is_constant(register: Register, width: int) -> bool:
 
 
 def _linked(explorer: Explorer, id: int, found: Linked) -> Linked:
-    """``found`` and all numbers with this id, up to a limit; those beyond it lose their id."""
-    for frame in reversed(explorer.state.frames):
+    """``found`` and all numbers with this id that are still live, up to a limit; those beyond it lose their id."""
+    live = explorer.flow.live
+    frames = explorer.state.frames
+    place = explorer.index
+    for frame in reversed(frames):
+        alive = live[place]
+        place = frame.call_site
         for index, register in enumerate(frame.registers):
-            if register.id == id and register.kind is Kind.SCALAR:
+            if register.id == id and register.kind is Kind.SCALAR and alive >> index & 1:
                 one = (frame.index, index, False)
                 if len(found) < _MOST_LINKED:
                     found = (*found, one)
@@ -180,7 +181,7 @@ def _spread(state: State, known: Register, place: tuple[int, int], linked: Linke
             new = known
         else:
             width = 64 if shifts == SHIFTED_64 else 32
-            moved = compute("add", width, known.scalar, constant(old.offset - known.offset))
+            moved = apart(known.scalar, old.offset - known.offset, width)
             new = number(moved, old.id, old.flags, old.offset)
         if is_slot:
             frame.slots[index] = slot(frame.slots[index].bytes, new)

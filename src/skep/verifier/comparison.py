@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from skep.verifier import tnum
-from skep.verifier.scalar import U32, Scalar, scalar
+from skep.verifier.scalar import U32, UNKNOWN, Scalar, made, signed32, signed64
 from skep.verifier.tnum import U64
 
 _Range = tuple[int, int]
@@ -33,120 +33,98 @@ INVERSE = {
 
 
 @lru_cache(maxsize=1 << 15)
-def when(condition: str, width: int, a: Scalar, b: Scalar) -> tuple[Scalar, Scalar] | None:
-    """``a`` and ``b`` given that ``a condition b`` holds on ``width`` bits; None if it cannot hold."""
+def when(condition: str, width: int, a: Scalar, b: Scalar) -> tuple[Scalar, Scalar]:
+    """``a`` and ``b`` given that ``a condition b`` holds on ``width`` bits.
+
+    Where it cannot hold, but ``decided`` does not see that, of one or both only the bits are left, as in Linux.
+    """
+    left, right = list(a.facts), list(b.facts)
+    _refine(condition, width, left, right)
+    return _made(left), _made(right)
+
+
+@lru_cache(maxsize=1 << 10)
+def when_same(condition: str, width: int, a: Scalar) -> Scalar:
+    """``a`` given that ``a condition a`` holds, where both sides are one register.
+
+    Linux narrows the one register as the left side and then again as the right, whatever the first left.
+    """
+    facts = list(a.facts)
+    _refine(condition, width, facts, facts)
+    return _made(facts)
+
+
+def _made(facts: list[int]) -> Scalar:
+    value, mask, umin, umax, smin, smax, umin32, umax32, smin32, smax32 = facts
+    return made((value, mask, umin, umax, smin, smax, umin32, umax32, smin32, smax32))
+
+
+#: Where the least number of each range lies in a scalar's facts; the greatest lies behind it.
+_PLACES = {"u64": 2, "s64": 4, "u32": 6, "s32": 8}
+_VALUE, _MASK = 0, 1
+
+
+def _refine(condition: str, width: int, a: list[int], b: list[int]) -> None:
+    """Narrow the facts of both sides, which may be the same list, in place."""
     if condition == "eq":
-        return _equal(a, b, width)
-    if condition == "ne":
-        return _different(a, b, width)
-    if condition in ("set", "nset"):
-        return _bits(condition, a, b, width)
-    if condition in ("gt", "ge", "sgt", "sge"):
-        swapped = when(condition.replace("g", "l"), width, b, a)
-        return None if swapped is None else (swapped[1], swapped[0])
-    strict = condition.endswith("t")
-    view = ("s" if condition.startswith("s") else "u") + str(width)
-    below, above = _below(_range(a, view), _range(b, view), strict)
-    return _narrowed(a, b, view, below, above)
-
-
-def _range(a: Scalar, view: str) -> _Range:
-    return _VIEWS[view](a)
-
-
-_VIEWS: dict[str, Callable[[Scalar], _Range]] = {
-    "u64": lambda a: (a.umin, a.umax),
-    "s64": lambda a: (a.smin, a.smax),
-    "u32": lambda a: (a.umin32, a.umax32),
-    "s32": lambda a: (a.smin32, a.smax32),
-}
-
-
-def _with(a: Scalar, **changed: _Range) -> Scalar | None:
-    """``a`` with ranges replaced by narrower ones."""
-    ranges = {view: changed.get(view, read(a)) for view, read in _VIEWS.items()}
-    if any(low > high for low, high in ranges.values()):
-        return None
-    return scalar(a.bits, **ranges)
-
-
-def _narrowed(a: Scalar, b: Scalar, view: str, of_a: _Range, of_b: _Range) -> tuple[Scalar, Scalar] | None:
-    left, right = _with(a, **{view: of_a}), _with(b, **{view: of_b})
-    return None if left is None or right is None else (left, right)
-
-
-def _below(a: _Range, b: _Range, strict: bool) -> _Both:
-    """Ranges of ``a`` and ``b`` given that ``a`` is below (or, not strict, at most) ``b``."""
-    step = int(strict)
-    return (a[0], min(a[1], b[1] - step)), (max(b[0], a[0] + step), b[1])
-
-
-def _equal(a: Scalar, b: Scalar, width: int) -> tuple[Scalar, Scalar] | None:
-    if width == 64:
-        if (a.value ^ b.value) & ~a.mask & ~b.mask & U64:
-            return None
-        views = [_meet(read(a), read(b)) for read in _VIEWS.values()]
-        same = None
-        if all(low <= high for low, high in views):
-            same = scalar(tnum.intersect(a.bits, b.bits), *views)
-        return None if same is None else (same, same)
-    low_a, low_b = tnum.truncate(a.bits, 4), tnum.truncate(b.bits, 4)
-    if (low_a[0] ^ low_b[0]) & ~low_a[1] & ~low_b[1] & U32:
-        return None
-    u32, s32 = _meet((a.umin32, a.umax32), (b.umin32, b.umax32)), _meet((a.smin32, a.smax32), (b.smin32, b.smax32))
-    if u32[0] > u32[1] or s32[0] > s32[1]:
-        return None
-    low = tnum.intersect(low_a, low_b)
-    sides = [
-        scalar(tnum.with_low_half(side.bits, low), (side.umin, side.umax), (side.smin, side.smax), u32, s32)
-        for side in (a, b)
-    ]
-    left, right = sides
-    return None if left is None or right is None else (left, right)
-
-
-def _meet(a: _Range, b: _Range) -> _Range:
-    return max(a[0], b[0]), min(a[1], b[1])
-
-
-def _different(a: Scalar, b: Scalar, width: int) -> tuple[Scalar, Scalar] | None:
-    left, right = _without(a, b, width), _without(b, a, width)
-    return None if left is None or right is None else (left, right)
-
-
-def _without(a: Scalar, b: Scalar, width: int) -> Scalar | None:
-    """``a`` without the one number that ``b`` is: only the end of a range can be cut off."""
-    views = ("u64", "s64") if width == 64 else ("u32", "s32")
-    changed = {}
-    for view in views:
-        low, high = _range(a, view)
-        other, same = _range(b, view)
-        if other != same:
-            return a
-        changed[view] = (low + (low == other), high - (high == other))
-    return _with(a, **changed)
-
-
-def _bits(condition: str, a: Scalar, b: Scalar, width: int) -> tuple[Scalar, Scalar] | None:
-    limit = U64 if width == 64 else U32
-    tested = b.value & limit
-    if b.mask & limit:
-        # Some tested bit may be anything. Only what cannot be zero, or cannot be anything else, decides.
-        common = tnum.bit_and(a.bits, b.bits)
-        if condition == "set":
-            return (a, b) if (common[0] | common[1]) & limit else None
-        return None if common[0] & limit else (a, b)
-    if condition == "nset":
-        if a.value & tested:
-            return None
-        bits = a.value, a.mask & ~tested
+        _make_equal(width, a, b)
+    elif condition == "ne":
+        _make_different(width, a, b)
+    elif condition in ("set", "nset"):
+        _narrow_bits(condition, width, a, b)
+    elif condition in ("gt", "ge", "sgt", "sge"):
+        _refine(condition.replace("g", "l"), width, b, a)
     else:
-        if not (a.value | a.mask) & tested:
-            return None
-        single = tested & (tested - 1) == 0
-        bits = (a.value | tested, a.mask & ~tested) if single else a.bits
-    left = scalar(bits, *(read(a) for read in _VIEWS.values()))
-    return None if left is None else (left, b)
+        low = _PLACES[("s" if condition.startswith("s") else "u") + str(width)]
+        step = int(condition.endswith("t"))
+        a[low + 1] = min(a[low + 1], b[low + 1] - step)
+        b[low] = max(a[low] + step, b[low])
+
+
+def _make_equal(width: int, a: list[int], b: list[int]) -> None:
+    for low in (2, 4) if width == 64 else (6, 8):
+        a[low] = b[low] = max(a[low], b[low])
+        a[low + 1] = b[low + 1] = min(a[low + 1], b[low + 1])
+    if width == 64:
+        a[:2] = b[:2] = tnum.intersect((a[_VALUE], a[_MASK]), (b[_VALUE], b[_MASK]))
+        return
+    low_a, low_b = (tnum.truncate((side[_VALUE], side[_MASK]), 4) for side in (a, b))
+    common = tnum.intersect(low_a, low_b)
+    for side in (a, b):
+        side[:2] = tnum.with_low_half((side[_VALUE], side[_MASK]), common)
+
+
+def _make_different(width: int, a: list[int], b: list[int]) -> None:
+    """Only the end of a range can be cut off, where the other side is one number."""
+    limit = U64 if width == 64 else U32
+    if b[_MASK] & limit:
+        a, b = b, a
+    if b[_MASK] & limit:
+        return
+    number = b[_VALUE] & limit
+    signed = signed64(number) if width == 64 else signed32(number)
+    for low, other in ((_PLACES[f"s{width}"], signed), (_PLACES[f"u{width}"], number)):
+        if a[low] == other:
+            a[low] += 1
+        if a[low + 1] == other:
+            a[low + 1] -= 1
+
+
+def _narrow_bits(condition: str, width: int, a: list[int], b: list[int]) -> None:
+    limit = U64 if width == 64 else U32
+    if b[_MASK] & limit:
+        a, b = b, a
+    if b[_MASK] & limit:
+        return
+    tested = b[_VALUE] & limit
+    if condition == "nset":
+        # Linux forgets the ranges here, and finds again what the bits say.
+        a[2:] = UNKNOWN.facts[2:]
+        a[_VALUE] &= ~tested
+        a[_MASK] &= ~tested
+    elif tested & (tested - 1) == 0:
+        a[_VALUE] |= tested
+        a[_MASK] &= ~tested
 
 
 @lru_cache(maxsize=1 << 15)
@@ -180,6 +158,18 @@ def decided(condition: str, width: int, a: Scalar, b: Scalar) -> bool | None:
     if condition.endswith("t"):
         return True if high_a < low_b else False if low_a >= high_b else None
     return True if high_a <= low_b else False if low_a > high_b else None
+
+
+def _range(a: Scalar, view: str) -> _Range:
+    return _VIEWS[view](a)
+
+
+_VIEWS: dict[str, Callable[[Scalar], _Range]] = {
+    "u64": lambda a: (a.umin, a.umax),
+    "s64": lambda a: (a.smin, a.smax),
+    "u32": lambda a: (a.umin32, a.umax32),
+    "s32": lambda a: (a.smin32, a.smax32),
+}
 
 
 def _ends(view: str, a: Scalar, b: Scalar) -> _Both:

@@ -25,7 +25,7 @@ from skep.isa.meaning import (
 from skep.objects.kinds import MapType, ProgramType
 from skep.objects.spec import MapReference
 from skep.verifier import ksyms, memory
-from skep.verifier.arithmetic_steps import alu, unknown_result
+from skep.verifier.arithmetic_steps import alu, swap
 from skep.verifier.branches import branch, goto, may_goto
 from skep.verifier.calls import call_subprogram
 from skep.verifier.checks import readable, writable
@@ -69,7 +69,7 @@ def _prepared(structure: Structure, context: Context, slot: int) -> Instruct:
         case Alu():
             return alu(instruction, row)
         case Swap():
-            return unknown_result(instruction)
+            return swap(instruction, row)
         case Branch():
             return branch(instruction, row)
         case Goto(far=far):

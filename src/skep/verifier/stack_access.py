@@ -13,7 +13,7 @@ from skep.verifier.arithmetic_steps import shared
 from skep.verifier.register import ANY_NUMBER, NULL, Kind, Register, with_id
 from skep.verifier.rejection import Rejection
 from skep.verifier.scalar import signed64
-from skep.verifier.slots import DATA, INVALID, MISC, SLOT_SIZE, SPILL, STACK_SIZE, UNUSED, ZERO, slot
+from skep.verifier.slots import DATA, INVALID, MISC, SLOT_SIZE, SPILL, STACK_SIZE, UNUSED, ZERO
 from skep.verifier.stack_liveness import bit
 from skep.verifier.stack_objects import Dynptr
 from skep.verifier.state import Frame
@@ -150,7 +150,6 @@ def _fill(explorer: Explorer, frame: Frame, number: int, start: int, size: int) 
     register = spilled.register
     width = spilled.spilled_bytes
     if size == SLOT_SIZE and width == SLOT_SIZE:
-        register = _linked(explorer, frame, number, register)
         explorer.remember(stack=(frame.index, number))
         return register
     if register.kind is not Kind.SCALAR:
@@ -158,22 +157,13 @@ def _fill(explorer: Explorer, frame: Frame, number: int, start: int, size: int) 
     if size <= width and start == 0:
         bits = register.scalar.umax.bit_length()
         if size == 4 and width == 4 and bits <= 32:
-            register = _linked(explorer, frame, number, register)
-        explorer.remember(stack=(frame.index, number))
+            explorer.remember(stack=(frame.index, number))
         return with_id(register, 0) if bits > 8 * size else register
     wanted = spilled.bytes[start : start + size]
     if wanted == SPILL * size and register.is_zero:
         explorer.remember(stack=(frame.index, number))
         return NULL
     return NULL if wanted == ZERO * size else ANY_NUMBER
-
-
-def _linked(explorer: Explorer, frame: Frame, number: int, register: Register) -> Register:
-    """What is filled, connected with what stays in the slot."""
-    linked = shared(explorer, register)
-    if linked is not register:
-        frame.slots[number] = slot(frame.slots[number].bytes, linked)
-    return linked
 
 
 def store(
