@@ -29,33 +29,10 @@ def test_a_format_takes_an_argument_for_each_conversion(text: str) -> None:
     assert conversions(text.encode()) == _TAKEN[text]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "%",
-        "%5",
-        "%lllu",
-        "%hd",
-        "%.3s",
-        "%*d",
-        "%n",
-        "%o",
-        "%f",
-        "%lc",
-        "%ls",
-        "%lp",
-        "%#x",
-        "%l",
-        "%pi5",
-        "%pI",
-        "%pk",
-        "%pq",
-        "%ph",
-        "%pM",
-        "%zu",
-        "%d%",
-        "\x01",
-    ],
-)
+_REFUSED = ["%", "%5", "%lllu", "%hd", "%.3s", "%*d", "%n", "%o", "%f", "%lc", "%ls", "%lp", "%#x", "%l", "%pi5"]
+_REFUSED += ["%pI", "%pk", "%pq", "%ph", "%pM", "%zu", "%d%", "\x01"]
+
+
+@pytest.mark.parametrize("text", _REFUSED)
 def test_other_formats_are_wrong(text: str) -> None:
     assert conversions(text.encode()) is None
