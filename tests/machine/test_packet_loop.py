@@ -1,8 +1,9 @@
-"""What the native loop lays out for a packet is, byte for byte, what the program type lays out in Python."""
+"""The native loop: a packet is laid out byte for byte as the program type does it in Python; every value is counted."""
 
 from __future__ import annotations
 
 import ctypes
+import sys
 from typing import Any
 
 import pytest
@@ -10,12 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skep import programs
+from skep.isa.assembler import assemble
 from skep.lang import Ptr, cast, size_of, u8, view
-from skep.machine import packet_loop
+from skep.machine import Machine, packet_loop
+from skep.machine.capture import Packet
 from skep.machine.native_runs import LOOPS
 from skep.machine.packet_loop import Argument, Batch, Record
+from skep.machine.runs import run_packets
 from skep.memory.region import allocate_zeroed
-from skep.objects import ProgramType
+from skep.objects import ProgramSpec, ProgramType
 
 KINDS = sorted(LOOPS)
 
@@ -75,3 +79,15 @@ def test_return_values_that_share_a_slot_are_counted_apart() -> None:
     found = {batch.counts[index].retval: batch.counts[index].times for index in (1, 2, packet_loop.COUNTED - 1)}
     assert found == {1: 2, 1 + packet_loop.COUNTED: 1, 0xFFFFFFFF: 1}
     del keep
+
+
+@pytest.mark.parametrize("cpus", [1, 2])
+@pytest.mark.parametrize("write", [False, True], ids=["counted", "written"])
+def test_more_return_values_than_slots_are_all_counted(cpus: int, write: bool) -> None:
+    packets = [Packet((number % 9_000 * 7_919).to_bytes(4, sys.byteorder) + bytes(60)) for number in range(20_000)]
+    returned = ProgramSpec("returned", "", ProgramType.RAW, assemble("r0 = *(u32 *)(r1 + 0)\nexit").instructions)
+    with Machine(cpus) as machine:
+        program = machine.load(returned, verify=False)
+        runs = run_packets(program, packets, cpus=cpus, repeat=3, keep=write)
+    assert runs.counts == {number * 7_919: 9 if number < 2_000 else 6 for number in range(9_000)}
+    assert len(runs.survivors) == (len(packets) if write else 0)

@@ -81,7 +81,7 @@ def run_native(
             raise worker.error
     counts: Counter[int] = Counter()
     for worker in workers:
-        counts.update(worker.counts())
+        counts.update(worker.counts)
     return Runs(
         sum(worker.batch.done for worker in workers),
         counts,
@@ -176,6 +176,8 @@ class _Worker:
         self._address, self._memory = allocate_zeroed(size_of(Batch), 128)
         self.batch = batch = view(Batch, self._address)
         self.left: dict[int, bytes] = {}
+        #: How often each value was returned.
+        self.counts: Counter[int] = Counter()
         self.spent = 0
         self.error: BaseException | None = None
         self._table = table
@@ -220,8 +222,9 @@ class _Worker:
                 began = time.thread_time_ns()
                 finished = self._loop(self._address, self._entry)
                 self.spent += time.thread_time_ns() - began
-                if self._output is not None:
+                if self._output is not None and int(self.batch.output) != self._start:
                     self._take_output()
+                self._take_counts()
         except BaseException as error:
             self.error = error
 
@@ -233,9 +236,10 @@ class _Worker:
                 record.left = cast(Ptr[u8], 0)
         self.batch.output = cast(Ptr[u8], self._start)
 
-    def counts(self) -> dict[int, int]:
-        """How often each value was returned."""
+    def _take_counts(self) -> None:
         start, size = self._address + offset_of(Batch, "counts"), size_of(Count) * COUNTED
-        return {
-            retval: times for retval, _, times in struct.iter_unpack("=IIQ", ctypes.string_at(start, size)) if times
-        }
+        for retval, _, times in struct.iter_unpack("=IIQ", ctypes.string_at(start, size)):
+            if times:
+                self.counts[retval] += times
+        ctypes.memset(start, 0, size)
+        self.batch.used = 0

@@ -38,8 +38,11 @@ from skep.programs import skb, xdp
 
 #: Packets that one CPU takes before the next one's turn comes: enough that no two CPUs write to one cache line.
 BLOCK = 64
-#: Return values that are counted one by one; programs have a handful, socket filters as many as packets have lengths.
+#: Slots for return values; programs have a handful, socket filters as many as packets have lengths. When they run
+#: out Python takes the counts over and empties them.
 COUNTED = 4096
+#: So many are used at most, so that a free one is found soon.
+_USED = COUNTED * 3 // 4
 
 #: The frame whose context is the template of all others: no address or protocol of it can be left behind.
 TEMPLATE_FRAME = bytes(12) + b"\x08\x06"
@@ -75,7 +78,7 @@ class Batch:
     ``records`` has ``count`` packets; the CPU takes blocks ``block``, ``block + step`` … of them, ``rounds`` times.
     ``done`` counts runs, ``r0`` is what the last one returned, ``stop`` ends the loop early. Where ``output`` is not
     null the packets that the program leaves are copied there up to ``output_end``; the loop comes back when less
-    than ``longest_output`` is left. ``uncounted`` are return values that found no slot in ``counts``.
+    than ``longest_output`` is left, and when too many slots of ``counts`` are ``used``.
     """
 
     cpu: Ptr[Cpu]
@@ -96,7 +99,7 @@ class Batch:
     done: u64
     r0: u64
     stop: u32
-    uncounted: u32
+    used: u32
     counts: Array[Count] = length(COUNTED)
 
 
@@ -254,10 +257,10 @@ def count_new(batch: Ptr[Batch], retval: u32) -> None:
         slot = address_of(batch.counts[(u64(retval) + probe) % COUNTED])
         if slot.times == 0:
             slot.retval = retval
+            batch.used += 1
         if slot.retval == retval:
             slot.times += 1
             return
-    batch.uncounted += 1
 
 
 @function
@@ -268,7 +271,7 @@ def run_batch(
     left: Fn[[Ptr[Batch], Ptr[Record]], Ptr[u8]],
     timed: bool,
 ) -> bool:
-    """Run from where ``batch`` stands; False if it has to be called again because the output has to be emptied.
+    """Run from where ``batch`` stands; False if it has to be called again, once output or counts are emptied.
 
     ``timed`` (a constant) says whether the programs' clock shows when each packet came.
     """
@@ -279,6 +282,8 @@ def run_batch(
         keeps = bool(batch.output) and batch.round + 1 == batch.rounds
         while batch.next_block < blocks:
             if keeps and u64(batch.output_end) - u64(batch.output) < batch.longest_output * BLOCK:
+                return False
+            if unlikely(batch.used > _USED - BLOCK):
                 return False
             first = batch.next_block * BLOCK
             last = min(first + BLOCK, batch.count)

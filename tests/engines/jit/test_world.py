@@ -387,6 +387,6 @@ def test_code_can_be_looked_at() -> None:
     engine = Jit(cache=None)
     with AddressSpace() as space:
         spec, binding = program("r0 = *(u32 *)(r1 + 12)\nr0 += 2\nexit"), Binding(space, ProgramType.XDP)
-        assert "define i64 @program(ptr %r1, i64 %r2, ptr %cpu)" in engine.ir(spec, binding)
+        assert "define i64 @program(ptr noundef %r1, i64 noundef %r2, ptr noundef %cpu)" in engine.ir(spec, binding)
         assert "ret i64" in engine.ir(spec, binding, optimised=True)
         assert "program:" in engine.assembly(spec, binding)
