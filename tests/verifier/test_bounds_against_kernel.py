@@ -1,7 +1,8 @@
-"""What is known of every number after every instruction is what the running kernel prints of it, no more and no less."""
+"""What is known of every number behind every instruction is what the kernel prints of it, no more and no less."""
 
 from __future__ import annotations
 
+import contextlib
 import random
 
 import pytest
@@ -105,10 +106,8 @@ def followed(spec: ProgramSpec) -> list[tuple[int, list[Register]]]:
         return watch
 
     steps = [watched(slot, step) for slot, step in enumerate(prepare(structure, context))]
-    try:
+    with contextlib.suppress(Rejection):
         Explorer(context, structure, Flow(structure), steps, StackLiveness(structure)).run(0, first_state())
-    except Rejection:
-        pass
     return seen
 
 

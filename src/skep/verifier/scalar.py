@@ -135,7 +135,7 @@ def made(facts: Facts) -> Scalar:
     """The scalar with ``facts``, settled; if they contradict each other only the bits are kept, as Linux does."""
     facts = settled(facts)
     if contradictory(facts):
-        facts = settled((facts[0], facts[1], *_ANYTHING))
+        facts = (facts[0], facts[1], *_ANYTHING)
     return _interned(facts)
 
 
@@ -185,13 +185,21 @@ def _bounded_by_bits(facts: Facts) -> Facts:
 
 
 def _only_number(facts: Facts) -> int | None:
-    """The number that alone has these bits and lies in the unsigned range."""
-    bits, low, high = (facts[0], facts[1]), facts[2], facts[3]
-    first = tnum.first_from(bits, low)
-    if first is None or first > high:
-        return None
-    second = None if first == high else tnum.first_from(bits, first + 1)
-    return first if second is None or second > high else None
+    """The number that alone has these bits and lies in the unsigned range.
+
+    If the range begins above all numbers with these bits but the greatest, Linux takes that one without a look at
+    where the range ends; so a way that is impossible goes on with it.
+    """
+    value, mask, low, high, *_ = facts
+    greatest = value | mask
+    first = tnum.first_from((value, mask), low)
+    if first == low:
+        second = greatest if low >= greatest else tnum.first_from((value, mask), low + 1)
+        return low if second is None or second > high else None
+    if first is None or first == greatest:
+        return greatest
+    second = tnum.first_from((value, mask), first + 1)
+    return first if first <= high and (second is None or second > high) else None
 
 
 def _of_number(number: int) -> Facts:
