@@ -1,4 +1,4 @@
-"""The native loop: a packet is laid out byte for byte as the program type does it in Python; every value is counted."""
+"""The native loop: packets are laid out byte for byte as program types do it in Python; every value is counted."""
 
 from __future__ import annotations
 
