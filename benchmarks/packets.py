@@ -29,7 +29,7 @@ def measure(cpus: int) -> tuple[float, float]:
     spec = skep.open(EXAMPLES / "xdp_counter.bpf.o")
     capture = skep.read_capture(EXAMPLES / "traffic.pcap")
     with skep.Machine(cpus) as machine:
-        program = machine.load(spec["xdp_count"], verify=False)
+        program = machine.load(spec["xdp_count"])
         machine.run_capture(program, capture, repeat=100)
         runs = machine.run_capture(program, capture, repeat=REPEAT)
         return runs.packets / runs.wall_ns * 1e9, runs.ns_per_packet

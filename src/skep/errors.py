@@ -133,6 +133,28 @@ class LoadError(SkepError):
     """A program that cannot be made ready to run on an engine."""
 
 
+class VerdictError(LoadError):
+    """A program that the JIT does not run, because it is not known to be safe.
+
+    ``verdict`` is ``reject`` or ``unsupported``; ``message`` is the kernel's, or what cannot be checked.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        verdict: str,
+        message: str,
+        file: str | None = None,
+        section: str | None = None,
+        instruction: int | None = None,
+        source: str | None = None,
+    ) -> None:
+        super().__init__(problem, file=file, section=section, instruction=instruction, source=source)
+        self.verdict = verdict
+        self.message = message
+
+
 class UnsupportedError(SkepError):
     """Valid input that uses something skep has no implementation for; the message names it."""
 

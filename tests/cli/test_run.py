@@ -13,7 +13,7 @@ from tests.cli.command_line import EXAMPLES, TRAFFIC, Ended, Skep
 
 RUNS = Path(__file__).parents[1] / "data" / "runs"
 COUNTER = EXAMPLES / "xdp_counter.bpf.o"
-ENGINES = [["--engine", "interpreter"], ["--engine", "jit", "--no-verify"]]
+ENGINES = [["--engine", "interpreter"], ["--engine", "jit"]]
 PACKET = bytes(range(64))
 
 
@@ -39,6 +39,20 @@ def test_json_says_the_same(skep: Skep, engine: list[str]) -> None:
     assert sum(one["count"] for one in runs["retvals"]) == runs["packets"] == 240
     sources = next(one for one in maps if one["name"] == "by_source")
     assert sum(cpu["packets"] for entry in sources["entries"] for cpu in entry["value"]) == 190
+
+
+def test_a_capture_runs_on_the_jit_once_verified(skep: Skep) -> None:
+    (runs,) = objects(skep("run", COUNTER, "--pcap", TRAFFIC, "--json"))
+    assert runs["engine"] == "jit"
+
+
+def test_a_rejected_program_runs_on_the_interpreter_and_says_so(skep: Skep) -> None:
+    shown = skep("run", RUNS / "peek.bpf.o", "--pcap", TRAFFIC)
+    assert shown.status == 1
+    assert shown.errors.startswith(
+        "skep: program peek is rejected (R1 offset is outside of the packet): it runs on the interpreter, which "
+        "checks every step\n"
+    )
 
 
 def test_trust_is_said_in_one_line(skep: Skep) -> None:
@@ -99,10 +113,12 @@ def test_a_fault_names_packet_line_region_and_registers(skep: Skep) -> None:
 
 
 def test_repeating_repeats(skep: Skep) -> None:
-    (runs,) = objects(skep("run", COUNTER, "--pcap", TRAFFIC, "--repeat", 50, "--no-verify", "--json"))
+    (runs,) = objects(skep("run", COUNTER, "--pcap", TRAFFIC, "--repeat", 50, "--json"))
     assert (runs["engine"], runs["packets"]) == ("jit", 240 * 50)
     (run,) = objects(skep("run", COUNTER, "--data", PACKET.hex(), "--repeat", 50, "--json"))
-    assert (run["engine"], run["runs"]) == ("interpreter", 50)
+    assert (run["engine"], run["runs"]) == ("jit", 50)
+    (run,) = objects(skep("run", COUNTER, "--data", PACKET.hex(), "--json"))
+    assert (run["engine"], run["runs"]) == ("interpreter", 1)
 
 
 def test_relocations_are_for_the_kernel_that_is_asked_for(skep: Skep) -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.cli.command_line import EXAMPLES, TRAFFIC, Skep
 
 COUNTER = EXAMPLES / "xdp_counter.bpf.o"
+PEEK = Path(__file__).parents[1] / "data" / "runs" / "peek.bpf.o"
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,8 @@ COUNTER = EXAMPLES / "xdp_counter.bpf.o"
         ([COUNTER, "--pcap", COUNTER], "neither a pcap nor a pcapng file"),
         ([COUNTER, "--pcap", TRAFFIC, "--ctx", TRAFFIC], "--ctx goes with one input"),
         ([COUNTER, "--write-pcap", "x.pcap", "--data", "00" * 64], "--write-pcap needs the packets of a capture"),
-        ([COUNTER, "--pcap", TRAFFIC, "--engine", "jit"], "trust it with --no-verify"),
+        ([PEEK, "--pcap", TRAFFIC, "--engine", "jit"], "is rejected: R1 offset is outside of the packet"),
+        ([PEEK, "--pcap", TRAFFIC, "--engine", "jit"], "if it is trusted with --no-verify"),
         ([COUNTER, "--set-global", "nope=1", "--pcap", TRAFFIC], "no global variable 'nope'; there are shortest"),
         ([COUNTER, "--set-global", "shortest", "--pcap", TRAFFIC], "write NAME=VALUE"),
         ([COUNTER, "--set-global", "shortest=-1", "--pcap", TRAFFIC], "does not fit"),

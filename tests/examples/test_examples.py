@@ -33,7 +33,7 @@ def ran(
     for variable, value in settings.items():
         spec = skep.with_global(spec, variable, value)
     with skep.Machine(cpus, engine=engine, seed=1) as machine:
-        program = machine.load(spec[PROGRAMS[name]], verify=False)
+        program = machine.load(spec[PROGRAMS[name]])
         runs = machine.run_capture(program, TRAFFIC, write=tmp_path / f"{engine}.pcap")
         shown = [one for one in machine.maps.values() if one.spec.type.label != "prog_array"]
         return runs, {one.name: {str(key): value for key, value in one.decoded()} for one in shown}
@@ -107,7 +107,7 @@ def test_the_parser_goes_from_program_to_program(engine: str, tmp_path: Path) ->
 def test_two_cpus_lose_no_tokens_and_no_counts(tmp_path: Path) -> None:
     spec = skep.open(EXAMPLES / "rate_limiter.bpf.o")
     with skep.Machine(2, seed=1) as machine:
-        program = machine.load(spec["limit"], verify=False)
+        program = machine.load(spec["limit"])
         runs = machine.run_capture(program, TRAFFIC, repeat=500)
         buckets: list[Any] = [value for _, value in machine.maps["buckets"].decoded()]
     limited = sum(bucket["passed"] + bucket["dropped"] for bucket in buckets)

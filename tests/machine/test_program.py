@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 import skep
-from skep.errors import EncodingError, LoadError, RequestError
+from skep import codecache
+from skep.errors import EncodingError, LoadError, RequestError, VerdictError
+from skep.objects import ProgramSpec
+from skep.verifier import Report, verify
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RUNS = Path(__file__).parents[1] / "data" / "runs"
@@ -20,7 +23,7 @@ PACKET = bytes(range(64))
 @pytest.mark.parametrize("engine", ["interpreter", "jit"])
 def test_every_repetition_starts_with_the_packet_as_given(engine: str) -> None:
     with skep.Machine(engine=engine) as machine:
-        program = machine.load(skep.open(RUNS / "grow.bpf.o")["grow"], verify=False)
+        program = machine.load(skep.open(RUNS / "grow.bpf.o")["grow"])
         once, often = program.run(PACKET), program.run(PACKET, repeat=1000)
     assert (once.retval, once.packet, once.context) == (often.retval, often.packet, often.context)
     assert once.packet[4:] == b"\xab" * 4 + PACKET[:-2]
@@ -29,7 +32,7 @@ def test_every_repetition_starts_with_the_packet_as_given(engine: str) -> None:
 @pytest.mark.parametrize("engine", ["interpreter", "jit"])
 def test_maps_see_every_repetition(engine: str) -> None:
     with skep.Machine(engine=engine) as machine:
-        program = machine.load(skep.open(EXAMPLES / "shorten.bpf.o")["shorten"], verify=False)
+        program = machine.load(skep.open(EXAMPLES / "shorten.bpf.o")["shorten"])
         assert program.run(bytes(101), repeat=1000).name == "XDP_DROP"
         data: Any = machine.maps[".bss"][0]
         assert data["dropped"] == 1000
@@ -37,7 +40,7 @@ def test_maps_see_every_repetition(engine: str) -> None:
 
 def test_the_clock_of_repeated_runs_is_the_real_one() -> None:
     with skep.Machine() as machine:
-        program = machine.load(skep.open(EXAMPLES / "rate_limiter.bpf.o")["limit"], verify=False)
+        program = machine.load(skep.open(EXAMPLES / "rate_limiter.bpf.o")["limit"])
         packet = skep.read_capture(EXAMPLES / "traffic.pcap").packets[0].data
         program.run(packet, repeat=100)
         bucket: Any = next(iter(dict(machine.maps["buckets"].decoded()).values()))
@@ -45,9 +48,46 @@ def test_the_clock_of_repeated_runs_is_the_real_one() -> None:
     assert bucket["dropped"] >= 50
 
 
-def test_what_is_not_trusted_does_not_reach_the_jit() -> None:
-    with skep.Machine() as machine, pytest.raises(LoadError, match="has not been verified"):
+def test_what_is_rejected_does_not_reach_the_jit_unless_trusted() -> None:
+    peek = skep.open(RUNS / "peek.bpf.o")["peek"]
+    with skep.Machine() as machine:
+        with pytest.raises(VerdictError, match="R1 offset is outside of the packet") as raised:
+            machine.load(peek)
+        assert "`skep verify" in str(raised.value)
+        assert (raised.value.verdict, raised.value.instruction) == ("reject", 1)
+        machine.load(peek, verify=False)
+        with pytest.raises(VerdictError, match="is rejected"):
+            machine.load(peek)
+
+
+def test_what_cannot_be_decided_does_not_reach_the_jit(monkeypatch: pytest.MonkeyPatch) -> None:
+    def undecided(spec: ProgramSpec, **_: object) -> Report:
+        return Report(spec.name, "unsupported", "the weather", program=spec)
+
+    monkeypatch.setenv("SKEP_CACHE", "off")
+    codecache.default.cache_clear()
+    monkeypatch.setattr("skep.verifier.verify", undecided)
+    with skep.Machine() as machine, pytest.raises(VerdictError, match="depends on the weather"):
         machine.load(skep.open(EXAMPLES / "shorten.bpf.o")["shorten"])
+    codecache.default.cache_clear()
+
+
+def test_a_verdict_is_asked_for_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked = []
+
+    def counted(spec: ProgramSpec, **_: object) -> Report:
+        asked.append(spec.name)
+        return verify(spec)
+
+    monkeypatch.setenv("SKEP_CACHE", str(tmp_path / "cache"))
+    codecache.default.cache_clear()
+    monkeypatch.setattr("skep.verifier.verify", counted)
+    spec = skep.open(EXAMPLES / "shorten.bpf.o")["shorten"]
+    for one in (spec, spec, replace(spec, license="Proprietary")):
+        with skep.Machine() as machine:
+            machine.load(one)
+    assert asked == ["shorten", "shorten"]
+    codecache.default.cache_clear()
 
 
 def test_requests_that_make_no_sense_are_refused() -> None:
@@ -91,8 +131,8 @@ def test_a_program_array_is_filled_by_hand(tmp_path: Path) -> None:
     spec = skep.open(EXAMPLES / "tail_call_parser.bpf.o")
     for engine in ("interpreter", "jit"):
         with skep.Machine(engine=engine) as machine:
-            parse = machine.load(spec["parse"], verify=False)
-            machine.set_program("stages", 1, machine.load(spec["parse_udp"], verify=False))
+            parse = machine.load(spec["parse"])
+            machine.set_program("stages", 1, machine.load(spec["parse_udp"]))
             packet = skep.read_capture(EXAMPLES / "traffic.pcap").packets[0].data
             parse.run(packet)
             flows: Any = {str(key): value for key, value in machine.maps["flows"].decoded()}

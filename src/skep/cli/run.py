@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from skep.cli.target import choose_program, split_target
-from skep.errors import Fault, RequestError
+from skep.errors import Fault, RequestError, VerdictError
 
 if TYPE_CHECKING:
-    from skep.machine import Program
+    from skep.machine import Machine, Program
     from skep.machine.runs import Progress
-    from skep.objects import ProgramType, Spec
+    from skep.objects import ProgramSpec, ProgramType, Spec
     from skep.objects.fitting import KernelFacts
+    from skep.report.results import Report
 
 #: Runs below which no progress bar is shown.
 _LONG = 20_000
@@ -88,11 +89,11 @@ def command(
     capture = read_capture(pcap) if pcap else None
     runs = repeat * len(capture.packets) if capture else repeat
     report = Report(as_json=as_json)
-    chosen_engine = engine or _default_engine(no_verify, runs)
+    chosen_engine = engine or _default_engine(runs)
     if chosen_engine == "jit" and no_verify:
         report.note(f"program {chosen.name} is trusted: it runs on the JIT without a proof that it is safe")
     with Machine(cpus, engine=chosen_engine, seed=seed, kernel=_kernel_facts(btf)) as machine:
-        program = machine.load(chosen, type=type, verify=not no_verify)
+        program = _loaded(machine, chosen, type, engine is not None, not no_verify, report)
         fault = None
         try:
             if capture:
@@ -156,9 +157,25 @@ def _program_type(label: str) -> ProgramType:
     raise RequestError(f"there is no program type {label!r}; examples are xdp, sched_cls, socket_filter, raw")
 
 
-def _default_engine(trusted: bool, runs: int) -> str:
-    """The JIT where the program is trusted and compiling pays; one run is over before LLVM is loaded."""
-    return "jit" if trusted and runs > 1 else "interpreter"
+def _default_engine(runs: int) -> str:
+    """The JIT where compiling pays; one run is over before LLVM is loaded."""
+    return "jit" if runs > 1 else "interpreter"
+
+
+def _loaded(
+    machine: Machine, spec: ProgramSpec, type: ProgramType | None, engine_asked: bool, verify: bool, report: Report
+) -> Program:
+    """The program on the machine's engine; where nobody asked for that one, on the interpreter if it is not safe."""
+    try:
+        return machine.load(spec, type=type, verify=verify)
+    except VerdictError as refused:
+        if engine_asked:
+            raise
+        why = "is rejected" if refused.verdict == "reject" else "cannot be verified"
+        report.note(
+            f"program {spec.name} {why} ({refused.message}): it runs on the interpreter, which checks every step"
+        )
+        return machine.load(spec, type=type, engine="interpreter")
 
 
 def _input(program: Program, data: str | None, data_file: str | None) -> bytes:

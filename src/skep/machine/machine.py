@@ -1,7 +1,7 @@
 """A machine: CPUs, maps and the programs loaded on it, in one address space.
 
     with skep.Machine(cpus=4) as machine:
-        program = machine.load(spec["xdp_count"], verify=False)
+        program = machine.load(spec["xdp_count"])
         result = program.run(packet)
         machine.maps["by_protocol"][0]
 
@@ -26,6 +26,7 @@ from skep.machine.capture import Capture, read_capture, write_capture
 from skep.machine.frames import Frame
 from skep.machine.program import Program
 from skep.machine.runs import Progress, Runs, frames_for, run_packets
+from skep.machine.verified import require
 from skep.maps import Map, create
 from skep.memory import AddressSpace, CpuBlock, PrintedLine, PrintkQueue
 from skep.objects import MapSpec, MapType, ProgramSpec, ProgramType
@@ -72,6 +73,7 @@ class Machine:
         self._maps: dict[str, Map] = {}
         #: Engine, identity of the spec and program type to the spec (kept alive, so that its identity stays its own).
         self._loaded: dict[tuple[str, int, ProgramType], tuple[ProgramSpec, Loaded]] = {}
+        self._verified: set[tuple[str, int, ProgramType]] = set()
         self._tails: dict[str, dict[str, dict[int, Loaded]]] = {}
         self._frames: dict[tuple[ProgramType, int], Frame] = {}
         self._kernel: KernelSide | None = None
@@ -99,10 +101,10 @@ class Machine:
     ) -> Program:
         """Make ``spec`` ready to run: its maps, the programs in its program arrays, and its code on an engine.
 
-        ``type`` is what to run it as where its section does not say. The JIT runs what is trusted: a program that
-        has not been verified is refused unless ``verify`` is False. The interpreter checks every step and needs no
-        trust, and the kernel verifies for itself. Raises LoadError, MapError, UnsupportedError, EncodingError or
-        KernelError with the reason.
+        ``type`` is what to run it as where its section does not say. The JIT runs what is known to be safe: a
+        program is verified first, and refused unless it is accepted; with ``verify`` False it is trusted instead.
+        The interpreter checks every step and needs no verdict, and the kernel verifies for itself. Raises
+        LoadError, MapError, UnsupportedError, EncodingError or KernelError with the reason.
         """
         name = engine or self.engine
         self._check_engine(name)
@@ -112,16 +114,10 @@ class Machine:
                 f"{sys.byteorder}-endian: build it with clang -target bpf (skep disasm can show it all the same)",
                 file=spec.file,
             )
-        if verify and name == "jit":
-            raise LoadError(
-                f"program {spec.name!r} has not been verified, and the JIT runs only what is trusted: trust it with "
-                f"--no-verify (verify=False), or run it on the interpreter, which checks every step",
-                file=spec.file,
-            )
         kind = self._kind_of(spec, type)
         if name == KERNEL:
             return self._load_in_kernel(spec, kind)
-        return Program(self, spec, kind, name, self._load(spec, kind, name))
+        return Program(self, spec, kind, name, self._load(spec, kind, name, verify=verify))
 
     def native_text(self, spec: ProgramSpec, *, type: ProgramType | None = None, ir: bool = False) -> str:
         """What the JIT makes of ``spec`` for this processor: assembly, or optimised LLVM IR; nothing runs."""
@@ -251,18 +247,24 @@ class Machine:
         self._maps.update({one.name: one for one in maps})
         return program
 
-    def _load(self, spec: ProgramSpec, kind: ProgramKind, engine: str) -> Loaded:
+    def _load(self, spec: ProgramSpec, kind: ProgramKind, engine: str, *, verify: bool) -> Loaded:
         """Load ``spec`` and all that it may tail-call through the program arrays that its object fills."""
         waiting, found = [spec], []
         while waiting:
             one = waiting.pop()
             key = (engine, id(one), kind.type)
-            if key in self._loaded:
+            needs_verdict = verify and engine == "jit" and key not in self._verified
+            if key in self._loaded and not needs_verdict:
                 continue
             if engine != "jit":
                 # The JIT says the same itself, and not again of a program whose code it kept.
                 _check_encoding(one)
             fitted = self._fitted(one, engine)
+            if needs_verdict:
+                require(replace(fitted, type=kind.type), self._facts)
+                self._verified.add(key)
+                if key in self._loaded:
+                    continue
             binding = self._binding(fitted, kind, engine)
             self._loaded[key] = one, self._engine(engine).load(replace(fitted, type=kind.type), binding)
             found.append(one)

@@ -21,7 +21,7 @@ PROGRAMS = [
 def run(engine: str, spec: ProgramSpec) -> list[object]:
     with Machine(cpus=1, engine=engine, seed=3) as machine:
         machine.cpus.set_time(1_000_000, step=1000)
-        program = machine.load(spec, verify=False)
+        program = machine.load(spec)
         seen: list[object] = []
         for packet in read_capture(EXAMPLES / "traffic.pcap").packets[:60]:
             result = program.run(packet.data)
