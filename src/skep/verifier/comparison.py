@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from skep.verifier import tnum
-from skep.verifier.scalar import U32, UNKNOWN, Scalar, made, signed32, signed64
+from skep.verifier.scalar import U32, UNKNOWN, Facts, Scalar, made, settled, signed32, signed64
 from skep.verifier.tnum import U64
 
 _Range = tuple[int, int]
@@ -51,12 +51,16 @@ def when_same(condition: str, width: int, a: Scalar) -> Scalar:
     """
     facts = list(a.facts)
     _refine(condition, width, facts, facts)
-    return _made(facts)
+    return made(settled(_whole(facts)))
 
 
 def _made(facts: list[int]) -> Scalar:
+    return made(_whole(facts))
+
+
+def _whole(facts: list[int]) -> Facts:
     value, mask, umin, umax, smin, smax, umin32, umax32, smin32, smax32 = facts
-    return made((value, mask, umin, umax, smin, smax, umin32, umax32, smin32, smax32))
+    return value, mask, umin, umax, smin, smax, umin32, umax32, smin32, smax32
 
 
 #: Where the least number of each range lies in a scalar's facts; the greatest lies behind it.
