@@ -38,6 +38,7 @@ MAPS: Mapping[str, MapSpec] = MappingProxyType(
         "constants": MapSpec(
             "constants", MapType.ARRAY, 4, 16, 1, contents=bytes(range(1, 17)), frozen=True, flags=1 << 7
         ),
+        "arena": MapSpec("arena", MapType.ARENA, 0, 0, 10, flags=1 << 10, map_extra=1 << 44),
         "outer": MapSpec("outer", MapType.ARRAY_OF_MAPS, 4, 4, 2, inner=MapSpec("inner", MapType.ARRAY, 4, 8, 1)),
     }
 )

@@ -35,6 +35,7 @@ from skep.verifier.register import (
     Register,
     at,
     number,
+    register,
     with_id,
     with_scalar,
 )
@@ -209,6 +210,10 @@ def _combine(instruction: Instruction, row: Row, operation: str, width: int) -> 
         target = registers[dst]
         other = registers[src] if by_register else immediate
         explorer.next = explorer.index + 1
+        if Kind.ARENA in (target.kind, other.kind):
+            # Wherever it points to, it points into the arena or to nothing: any arithmetic will do.
+            registers[dst] = register(Kind.ARENA)
+            return
         if target.kind is Kind.SCALAR and other.kind is Kind.SCALAR:
             if masks and other.scalar.is_constant:
                 target = _one_sign(explorer, dst, target)

@@ -25,6 +25,7 @@ from skep.isa.meaning import (
 from skep.objects.kinds import MapType, ProgramType
 from skep.objects.spec import MapReference
 from skep.verifier import ksyms, memory
+from skep.verifier.arenas import cast_address
 from skep.verifier.arithmetic_steps import alu, swap
 from skep.verifier.branches import branch, goto, may_goto
 from skep.verifier.calls import call_subprogram
@@ -95,7 +96,7 @@ def _prepared(structure: Structure, context: Context, slot: int) -> Instruct:
         case Exit():
             return leave
         case AddressSpaceCast():
-            return _not_covered("arenas (a cast between address spaces)", slot)
+            return cast_address(instruction)
 
 
 def _refuse(message: str) -> Instruct:
@@ -127,8 +128,10 @@ def _wide_load(structure: Structure, context: Context, slot: int, meaning: WideL
             reference = context.spec.references[slot]
             assert isinstance(reference, MapReference)
             if map.type is MapType.ARENA:
-                return _not_covered("arenas", slot)
-            loaded = register(Kind.MAP_VALUE, offset=reference.offset or 0, subject=map)
+                # An address as user space has it: a number until it is cast.
+                loaded = ANY_NUMBER
+            else:
+                loaded = register(Kind.MAP_VALUE, offset=reference.offset or 0, subject=map)
         case "function":
             callee = structure.by_start[slot + 1 + instruction.imm]
             loaded = register(Kind.FUNCTION, subject=callee.index)

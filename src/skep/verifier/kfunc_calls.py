@@ -16,6 +16,7 @@ from skep.objects.spec import KfuncReference
 from skep.stdlib.kfuncs import KFUNCS, Kfunc, KfuncFlag
 from skep.verifier import (
     allocated,
+    arenas,
     callbacks,
     dynptr_calls,
     exceptions,
@@ -261,6 +262,7 @@ _CHECKS: dict[ArgumentKind, _Check] = {
 SPECIAL: dict[str, Callable[[Explorer, KfuncCall], Register]] = {
     **dynptr_calls.SPECIAL,
     **sections.SPECIAL,
+    **arenas.SPECIAL,
     "bpf_throw": exceptions.throw,
     **allocated.SPECIAL,
     **lists_and_trees.SPECIAL,

@@ -130,6 +130,8 @@ def atomic(instruction: Instruction, row: Row) -> Instruct:
             readable(explorer, 0)
         pointer = registers[dst]
         _check_atomic_pointer(explorer, dst, pointer)
+        if pointer.kind is Kind.ARENA and result is not None and meaning.operation in _LOOPS_ON_X86:
+            raise Rejection(f"BPF_ATOMIC stores into R{dst} arena is not allowed", register=dst, pointer=pointer)
         if result is not None:
             writable(explorer, result)
         loaded = check(explorer, Access(dst, pointer, offset, size, strict=True))
@@ -194,7 +196,7 @@ _PACKET_ALIGNMENT = 2
 def _check_alignment(explorer: Explorer, access: Access) -> None:
     pointer = access.pointer
     strict = access.strict or explorer.context.strict_alignment or pointer.kind is Kind.STACK
-    if not strict or access.size == 1:
+    if not strict or access.size == 1 or pointer.kind is Kind.ARENA:
         return
     fixed = pointer.offset + access.offset
     if pointer.kind in (Kind.PACKET, Kind.PACKET_META):
@@ -256,6 +258,10 @@ _NO_ATOMICS = frozenset(
         Kind.XDP_SOCK,
     }
 )
+
+
+#: What the JIT of x86-64 does in a loop, and so cannot do where an access may fault.
+_LOOPS_ON_X86 = frozenset({"and", "or", "xor"})
 
 
 def _check_atomic_pointer(explorer: Explorer, index: int, pointer: Register) -> None:
@@ -491,6 +497,11 @@ def _check_untrusted_memory(access: Access) -> Register | None:
     return None
 
 
+def _check_arena(explorer: Explorer, access: Access) -> Register | None:
+    """A pointer into an arena may be used wherever it points: there are guards around, and faults read as zero."""
+    return None
+
+
 def _check_buffer(explorer: Explorer, access: Access) -> Register | None:
     """A buffer whose size is held against the program's accesses when it is attached."""
     pointer = access.pointer
@@ -530,6 +541,7 @@ _CHECKERS: dict[Kind, _Checker] = {
     Kind.FLOW_KEYS: _check_flow_keys,
     Kind.MEMORY: _check_memory,
     Kind.BUFFER: _check_buffer,
+    Kind.ARENA: _check_arena,
     Kind.MAP: _check_map,
     Kind.SOCKET: _check_socket,
     Kind.SOCK_COMMON: _check_socket,
