@@ -75,10 +75,7 @@ class _Identities:
         return known == current
 
     def agree_as_numbers(self, old: int, current: int) -> bool:
-        """The same for numbers: having no id is having one that nothing else has."""
-        if not old:
-            old = self._next
-            self._next -= 1
+        """The same for numbers, of which the kept one has an id: having none is having one that nothing else has."""
         if not current:
             current = self._next
             self._next -= 1
@@ -136,9 +133,14 @@ def _register_matches(old: Register, current: Register, precise: bool, ids: _Ide
     if kind is Kind.SCALAR:
         if not precise and match is Match.PRUNE:
             return True
+        if not within(current.scalar, old.scalar):
+            return False
+        if not old.id:
+            # What numbers are to each other only matters where the kept state knew of it.
+            return True
         if (old.flags ^ current.flags) & SHIFTED or (old.flags & SHIFTED and old.offset != current.offset):
             return False
-        return within(current.scalar, old.scalar) and ids.agree_as_numbers(old.id, current.id)
+        return ids.agree_as_numbers(old.id, current.id)
     if old is current and not (old.id or old.reference):
         return True
     if kind in _RANGED:
@@ -241,7 +243,7 @@ def matches(checkpoint: Checkpoint, current: State, live: Sequence[int], match: 
     ``live`` are, by instruction, the registers that matter.
     """
     old = checkpoint.state
-    if len(old.frames) != len(current.frames):
+    if len(old.frames) != len(current.frames) or old.sleepable != current.sleepable:
         return False
     if len(old.frames) == 1 and not (
         old.references
