@@ -104,6 +104,18 @@ class Explorer:
             raise Rejection(f"The sequence of {len(self._waiting)} jumps is too complex.")
         return other
 
+    def later(self, state: State, target: int) -> None:
+        """Follow ``state``, which has nothing of this path's, from ``target`` on when this path is finished."""
+        self._waiting.append((state, target, self.index))
+        if len(self._waiting) > WAITING_LIMIT:
+            raise Rejection(f"The sequence of {len(self._waiting)} jumps is too complex.")
+
+    @property
+    def sleepable(self) -> bool:
+        """Whether what runs here may sleep: the program, or a function that something calls later."""
+        known = self.state.sleepable
+        return self.context.sleepable if known is None else known
+
     def end_path(self) -> None:
         """This path is finished."""
         self.next = -1
@@ -248,6 +260,9 @@ class Explorer:
         state = self.state
         flow = self.flow
         live = flow.live
+        if checkpoint.state.asynchronous_entries != state.asynchronous_entries:
+            # Another entry into a function that is called later: that it is the same says nothing of a loop.
+            return False
         if flow.calls_back[index]:
             return matches(checkpoint, state, live, Match.WITHIN)
         if flow.asks_iterator[index]:

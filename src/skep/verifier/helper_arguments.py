@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from skep.objects.kinds import MapType
 from skep.stdlib.prototype import Argument, ArgumentFlag, ArgumentKind, HelperPrototype
-from skep.verifier import dynptrs, slots, stack_access, tnum
+from skep.verifier import dynptrs, slots, stack_access, timers, tnum
 from skep.verifier.checks import readable
 from skep.verifier.locks import SPIN_LOCK, change_lock
 from skep.verifier.maps import MapFacts
@@ -64,6 +64,7 @@ _ACCEPTED: dict[ArgumentKind, tuple[_Type, ...]] = {
     ArgumentKind.CONTEXT: ((Kind.CONTEXT, 0),),
     ArgumentKind.FUNCTION: ((Kind.FUNCTION, 0),),
     ArgumentKind.STACK: ((Kind.STACK, 0),),
+    ArgumentKind.TIMER: ((Kind.MAP_VALUE, 0),),
     ArgumentKind.DYNPTR: ((Kind.STACK, 0), (Kind.DYNPTR, 0)),
     ArgumentKind.CONSTANT_STRING: ((Kind.MAP_VALUE, 0),),
     ArgumentKind.RINGBUF_MEMORY: ((Kind.MEMORY, RINGBUF),),
@@ -93,6 +94,10 @@ class Passed:
 
     prototype: HelperPrototype
     map: MapFacts | None = None
+    #: Which of the inner maps it is, where it was looked up.
+    map_id: int = 0
+    #: The timer in a map value.
+    timer: Register | None = None
     #: The key of an array's element, where it is a known constant.
     key: int | None = None
     reference: int = 0
@@ -199,7 +204,10 @@ def _check_offset(index: int, pointer: Register, argument: Argument) -> None:
 
 def _map(explorer: Explorer, passed: Passed, position: int, argument: Argument, pointer: Register) -> None:
     assert isinstance(pointer.subject, MapFacts)
+    if passed.timer is not None:
+        timers.check_same_map("timer", position + 1, passed.timer, pointer)
     passed.map = pointer.subject
+    passed.map_id = pointer.extent
 
 
 def _key(explorer: Explorer, passed: Passed, position: int, argument: Argument, pointer: Register) -> None:
@@ -333,6 +341,11 @@ def _lock(explorer: Explorer, passed: Passed, position: int, argument: Argument,
     change_lock(explorer, position + 1, take=passed.prototype.number == SPIN_LOCK)
 
 
+def _timer(explorer: Explorer, passed: Passed, position: int, argument: Argument, pointer: Register) -> None:
+    timers.check_place(position + 1, pointer, "bpf_timer")
+    passed.timer = pointer
+
+
 def _nothing_more(explorer: Explorer, passed: Passed, position: int, argument: Argument, pointer: Register) -> None:
     """The type was all there is to check."""
 
@@ -348,6 +361,7 @@ _CHECKS = {
     ArgumentKind.FUNCTION: _function,
     ArgumentKind.CONSTANT_STRING: _string,
     ArgumentKind.SPIN_LOCK: _lock,
+    ArgumentKind.TIMER: _timer,
     ArgumentKind.CONTEXT: _nothing_more,
     ArgumentKind.STACK: _nothing_more,
     ArgumentKind.DYNPTR: _dynptr,

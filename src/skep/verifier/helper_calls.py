@@ -12,7 +12,7 @@ from skep.isa.instruction import Instruction
 from skep.objects.kinds import MapType
 from skep.stdlib import prototypes
 from skep.stdlib.prototype import HelperPrototype, Return, ReturnFlag, ReturnKind
-from skep.verifier import callbacks, dynptrs, kptrs, map_rules, references, sections, stack_access
+from skep.verifier import callbacks, dynptrs, kptrs, map_rules, references, sections, stack_access, timers
 from skep.verifier.flow import CALLBACK_HELPERS
 from skep.verifier.format_strings import SNPRINTF, check_snprintf
 from skep.verifier.helper_arguments import Passed, check_arguments
@@ -50,6 +50,7 @@ _WRITERS = frozenset(
 )
 _DYNPTR_FROM_MEM = prototypes.number("dynptr_from_mem")
 _DYNPTR_WRITE = prototypes.number("dynptr_write")
+_SET_TIMER_CALLBACK = prototypes.number("timer_set_callback")
 _LOCAL_STORAGE = prototypes.number("get_local_storage")
 _CPU = prototypes.number("get_smp_processor_id")
 #: Helpers that return a length of at most the buffer's, or an error.
@@ -72,16 +73,7 @@ _CASTS = frozenset(
     )
 )
 #: Helpers whose rules beyond their prototypes are not checked here.
-_NOT_COVERED = frozenset(
-    prototypes.number(name)
-    for name in (
-        "timer_init",
-        "timer_set_callback",
-        "timer_start",
-        "timer_cancel",
-        "find_vma",
-    )
-)
+_NOT_COVERED = frozenset(prototypes.number(name) for name in ("find_vma",))
 
 
 def call_helper(instruction: Instruction) -> Instruct:
@@ -127,7 +119,7 @@ def _check_permitted(explorer: Explorer, helper: int, name: str | None) -> None:
     row = prototypes.prototype(helper, context.type)
     if row.gpl_only and not context.is_gpl:
         raise Rejection("cannot call GPL-restricted function from non-GPL compatible program", helper=name)
-    if row.might_sleep and not context.sleepable:
+    if row.might_sleep and not explorer.sleepable:
         raise Rejection("helper call might sleep in a non-sleepable prog", helper=name)
     check_function_address(context, name)
 
@@ -153,6 +145,8 @@ def _call(explorer: Explorer, row: HelperPrototype) -> None:
         raise Rejection(f"Unsupported reg type {registers[1].type_name} for bpf_dynptr_from_mem data", register=1)
     if helper == SNPRINTF:
         check_snprintf(explorer)
+    if helper == _SET_TIMER_CALLBACK:
+        timers.call_later(explorer, passed.function, registers[1], sleepable=False)
     if helper in CALLBACK_HELPERS and passed.function is not None:
         callbacks.schedule(explorer, row, passed)
     result = _result(explorer, row, passed)
@@ -257,7 +251,7 @@ def _map_value(row: HelperPrototype, passed: Passed, flags: int) -> Register:
     is_there = row.number == _LOOKUP and map.type in (MapType.ARRAY, MapType.PERCPU_ARRAY)
     if is_there and passed.key is not None and passed.key < map.max_entries and map.inner is None:
         flags &= ~MAYBE_NULL
-    return register(Kind.MAP_VALUE, flags=flags, subject=map)
+    return register(Kind.MAP_VALUE, extent=passed.map_id, flags=flags, subject=map)
 
 
 def _integer(explorer: Explorer, row: HelperPrototype, passed: Passed) -> Register:

@@ -25,6 +25,7 @@ from skep.verifier import (
     locks,
     references,
     sections,
+    timers,
 )
 from skep.verifier.kernel_types import Parameters
 from skep.verifier.kfunc_arguments import Argument, ArgumentKind, arguments_of, kind_of
@@ -191,7 +192,7 @@ def _call(explorer: Explorer, kfunc: Kfunc, function: Parameters) -> None:
         raise Rejection(f"calling kernel function {kfunc.name} is not allowed", kfunc=kfunc.name)
     if kfunc.flags & KfuncFlag.DESTRUCTIVE:
         raise NotCovered(f"kernel function {kfunc.name}, which needs a right of its own")
-    if kfunc.flags & KfuncFlag.SLEEPABLE and not context.sleepable:
+    if kfunc.flags & KfuncFlag.SLEEPABLE and not explorer.sleepable:
         raise Rejection(f"program must be sleepable to call sleepable kfunc {kfunc.name}", kfunc=kfunc.name)
     call = KfuncCall(kfunc, function, arguments_of(function))
     if call.name in BEFORE:
@@ -255,6 +256,9 @@ _CHECKS: dict[ArgumentKind, _Check] = {
     ArgumentKind.LIST_NODE: lists_and_trees.check_node,
     ArgumentKind.RB_NODE: lists_and_trees.check_node,
     ArgumentKind.RES_SPIN_LOCK: locks.check_resilient,
+    ArgumentKind.WORKQUEUE: timers.check_holder,
+    ArgumentKind.TASK_WORK: timers.check_holder,
+    ArgumentKind.MAP: timers.check_map,
 }
 
 #: Functions with rules of their own, by name: called once the arguments were checked, they do what the call does to
@@ -267,6 +271,7 @@ SPECIAL: dict[str, Callable[[Explorer, KfuncCall], Register]] = {
     **allocated.SPECIAL,
     **lists_and_trees.SPECIAL,
     **locks.SPECIAL,
+    **timers.SPECIAL,
 }
 
 #: What is done before the arguments of a function are looked at.

@@ -383,6 +383,14 @@ def _check_map_value(explorer: Explorer, access: Access) -> Register | None:
     return None
 
 
+def _check_map_key(explorer: Explorer, access: Access) -> Register | None:
+    pointer = access.pointer
+    if access.is_store:
+        raise Rejection(f"write to change key R{access.index} not allowed", register=access.index)
+    check_region(explorer, access.index, pointer, access.offset + pointer.offset, access.size, pointer.extent)
+    return None
+
+
 def _check_context(explorer: Explorer, access: Access) -> Register | None:
     from skep.verifier.contexts import context_access
 
@@ -535,6 +543,7 @@ _Checker = Callable[["Explorer", Access], Register | None]
 _CHECKERS: dict[Kind, _Checker] = {
     Kind.STACK: _check_stack,
     Kind.MAP_VALUE: _check_map_value,
+    Kind.MAP_KEY: _check_map_key,
     Kind.CONTEXT: _check_context,
     Kind.PACKET: _check_packet,
     Kind.PACKET_META: _check_packet,

@@ -151,6 +151,10 @@ def _return_to_caller(explorer: Explorer) -> None:
 
 def check_result(explorer: Explorer, index: int) -> None:
     """Refuse what a program, or a function that is verified on its own, leaves in a register as its result."""
+    later = explorer.state.frames[0].callback
+    if later is not None:
+        _check_later_result(explorer, later)
+        return
     context = explorer.context
     entered = explorer.structure.subprograms[explorer.state.frames[0].subprogram]
     is_function = bool(entered.index) and not entered.is_exception_callback
@@ -172,6 +176,18 @@ def check_result(explorer: Explorer, index: int) -> None:
     low, high = limits
     if not (low <= result.scalar.smin32 and result.scalar.smax32 <= high):
         raise Rejection(_outside(place, f"R{index}", result.scalar, limits), register=index, limits=limits)
+
+
+def _check_later_result(explorer: Explorer, limits: tuple[int, int]) -> None:
+    """The same for a function that a timer or its like calls on its own."""
+    readable(explorer, 0)
+    result = explorer.registers[0]
+    place = "At async callback return"
+    if result.kind is not Kind.SCALAR:
+        raise Rejection(f"{place} the register R0 is not a known value ({result.type_name})", register=0)
+    explorer.mark_precise(0)
+    if not (limits[0] <= result.scalar.smin and result.scalar.smax <= limits[1]):
+        raise Rejection(_outside(place, "R0", result.scalar, limits), register=0, limits=limits)
 
 
 def _returns_nothing(context: Context) -> bool:

@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 def in_rcu(explorer: Explorer) -> bool:
     """Whether what RCU protects stays: in a read section, under a lock, and always where nothing sleeps."""
     state = explorer.state
-    return bool(state.rcu_depth or state.locks or not explorer.context.sleepable)
+    return bool(state.rcu_depth or state.locks or not explorer.sleepable)
 
 
 def may_sleep(explorer: Explorer) -> bool:
     """Whether the program may sleep where it is."""
-    return explorer.context.sleepable and _section(explorer.state) is None and not explorer.state.locks
+    return explorer.sleepable and _section(explorer.state) is None and not explorer.state.locks
 
 
 #: What messages about sleeping call the sections, in the order in which they are looked at.

@@ -120,6 +120,7 @@ class State:
     """
 
     __slots__ = (
+        "asynchronous_entries",
         "callback_turns",
         "first_index",
         "frames",
@@ -133,6 +134,7 @@ class State:
         "preempt_depth",
         "rcu_depth",
         "references",
+        "sleepable",
     )
 
     def __init__(self) -> None:
@@ -146,6 +148,10 @@ class State:
         self.locks: tuple[HeldLock, ...] = ()
         self.may_goto_turns = 0
         self.callback_turns = 0
+        #: How often a function that is called later was entered on the way here, and whether it may sleep; None: as
+        #: the program may.
+        self.asynchronous_entries = 0
+        self.sleepable: bool | None = None
         self.rcu_depth = 0
         self.preempt_depth = 0
         self.irqs: tuple[Reference, ...] = ()
@@ -163,6 +169,8 @@ class State:
         new.locks = self.locks
         new.may_goto_turns = self.may_goto_turns
         new.callback_turns = self.callback_turns
+        new.asynchronous_entries = self.asynchronous_entries
+        new.sleepable = self.sleepable
         new.rcu_depth = self.rcu_depth
         new.preempt_depth = self.preempt_depth
         new.irqs = self.irqs
