@@ -5,14 +5,16 @@ Rules and messages were observed on Linux 6.18.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from skep.objects.kinds import ProgramType
 from skep.verifier.calls import forget_scratch
 from skep.verifier.exceptions import check_signature
 from skep.verifier.helper_arguments import check_memory
 from skep.verifier.helper_calls import forget_packet
 from skep.verifier.kernel_types import KernelType
-from skep.verifier.memory import check_unmodified
+from skep.verifier.memory import Access, check_unmodified
+from skep.verifier.memory import check as check_access
 from skep.verifier.register import (
     ANY_NUMBER,
     MAYBE_NULL,
@@ -34,6 +36,23 @@ if TYPE_CHECKING:
     from skep.verifier.context import Context
     from skep.verifier.exploration import Explorer
     from skep.verifier.structure import Subprogram
+
+
+#: Types whose programs see their context as it is, so that it is memory like any other.
+_PLAIN_CONTEXTS: Final = frozenset(
+    {
+        ProgramType.KPROBE,
+        ProgramType.TRACEPOINT,
+        ProgramType.RAW_TRACEPOINT,
+        ProgramType.RAW_TRACEPOINT_WRITABLE,
+        ProgramType.TRACING,
+        ProgramType.LSM,
+        ProgramType.STRUCT_OPS,
+        ProgramType.SYSCALL,
+        ProgramType.NETFILTER,
+        ProgramType.CGROUP_DEVICE,
+    }
+)
 
 
 def call_global(explorer: Explorer, callee: Subprogram) -> None:
@@ -113,6 +132,11 @@ def _check_memory(explorer: Explorer, number: int, parameter: Parameter, passed:
     index = number + 1
     if passed.is_zero:
         # Linux takes a null that is known at the call even where the function says that it takes none.
+        return
+    if passed.kind is Kind.CONTEXT and explorer.context.type in _PLAIN_CONTEXTS:
+        if parameter.size:
+            check_access(explorer, Access(index, passed, parameter.size - 1, 1))
+            check_access(explorer, Access(index, passed, parameter.size - 1, 1, ANY_NUMBER))
         return
     if passed.kind is not Kind.SCALAR and passed.flags & MAYBE_NULL:
         if not parameter.maybe_null:

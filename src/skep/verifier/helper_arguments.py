@@ -14,8 +14,10 @@ from skep.stdlib.prototype import Argument, ArgumentFlag, ArgumentKind, HelperPr
 from skep.verifier import dynptrs, slots, stack_access, timers, tnum
 from skep.verifier.checks import readable
 from skep.verifier.locks import SPIN_LOCK, change_lock
+from skep.verifier.map_rules import SOCKET_MAPS
 from skep.verifier.maps import MapFacts
 from skep.verifier.memory import (
+    check_buffer,
     check_map_value,
     check_packet,
     check_region,
@@ -86,6 +88,8 @@ _OFFSET_ALLOWED = frozenset(
     }
 )
 _PACKET = frozenset({Kind.PACKET, Kind.PACKET_META})
+#: What a map of sockets holds, as a helper takes it.
+_SOCKET_VALUE = Argument(ArgumentKind.BTF_SOCK_COMMON)
 
 
 @dataclass(slots=True)
@@ -131,9 +135,10 @@ def _check(explorer: Explorer, passed: Passed, position: int, argument: Argument
     pointer = explorer.registers[index]
     if pointer.kind in _PACKET and not _packet_allowed(explorer, passed.prototype):
         raise Rejection("helper access to the packet is not allowed", register=index)
+    if kind is ArgumentKind.MAP_VALUE and passed.map is not None and passed.map.type in SOCKET_MAPS:
+        argument = _SOCKET_VALUE
+        kind = argument.kind
     flags = argument.flags
-    if kind is ArgumentKind.MAP_VALUE and passed.map is not None:
-        _refuse_special_values(passed.map)
     if not (pointer.is_zero and flags & ArgumentFlag.MAYBE_NULL):
         _check_type(index, pointer, argument)
         _check_offset(index, pointer, argument)
@@ -153,11 +158,6 @@ def _packet_allowed(explorer: Explorer, prototype: HelperPrototype) -> bool:
     if may_access_packet(program, store=True) and program.label != "cgroup_sockopt":
         return prototype.packet_access
     return may_access_packet(program, store=False)
-
-
-def _refuse_special_values(map: MapFacts) -> None:
-    if map.type in (MapType.SOCKMAP, MapType.SOCKHASH):
-        raise NotCovered("updating a map of sockets")
 
 
 def _check_type(index: int, pointer: Register, argument: Argument) -> None:
@@ -392,6 +392,10 @@ def check_memory(
             if store and (pointer.flags & READ_ONLY or pointer.kind is Kind.MAP_KEY):
                 raise Rejection(f"R{index} cannot write into {pointer.type_name}", register=index)
             check_region(explorer, index, pointer, pointer.offset, size, pointer.extent, zero)
+        case Kind.BUFFER:
+            if store and pointer.flags & READ_ONLY:
+                raise Rejection(f"R{index} cannot write into {pointer.type_name}", register=index)
+            check_buffer(index, pointer, 0, size)
         case Kind.STACK:
             return _check_stack(explorer, index, pointer, size, store=store, zero=zero, fills=fills)
         case _:

@@ -152,7 +152,9 @@ def _call(explorer: Explorer, row: HelperPrototype) -> None:
     result = _result(explorer, row, passed)
     registers[0:6] = (NOTHING,) * 6
     registers[0] = _with_reference(explorer, row, passed, result)
-    if passed.map is not None and not map_rules.fits(passed.map.type, helper):
+    if passed.map is not None and not (
+        map_rules.fits(passed.map.type, helper) and map_rules.may_change(explorer.context, passed.map.type, helper)
+    ):
         raise Rejection(
             f"cannot pass map_type {int(passed.map.type)} into func bpf_{row.name}#{helper}",
             helper=row.name,

@@ -6,8 +6,13 @@ documentation of the map types; held against Linux 6.18 pair by pair (``tests/ve
 
 from __future__ import annotations
 
-from skep.objects.kinds import MapType
+from typing import TYPE_CHECKING
+
+from skep.objects.kinds import AttachType, MapType, ProgramType
 from skep.stdlib import prototypes
+
+if TYPE_CHECKING:
+    from skep.verifier.context import Context
 
 _T = MapType
 
@@ -100,6 +105,31 @@ ONLY_MAPS: dict[int, frozenset[MapType]] = {
     )
     for number in _numbers(*names)
 }
+
+
+SOCKET_MAPS = frozenset({_T.SOCKMAP, _T.SOCKHASH})
+_UPDATE, _DELETE = prototypes.number("map_update_elem"), prototypes.number("map_delete_elem")
+#: Types whose programs may put sockets into maps of sockets, and take them out.
+_SOCKET_OWNERS = frozenset(
+    {
+        ProgramType.SOCKET_FILTER,
+        ProgramType.SCHED_CLS,
+        ProgramType.SCHED_ACT,
+        ProgramType.XDP,
+        ProgramType.SK_REUSEPORT,
+        ProgramType.FLOW_DISSECTOR,
+        ProgramType.SK_LOOKUP,
+    }
+)
+
+
+def may_change(context: Context, map_type: MapType, helper: int) -> bool:
+    """Whether programs of this type may change a map of sockets; other maps are anybody's."""
+    if map_type not in SOCKET_MAPS or helper not in (_UPDATE, _DELETE):
+        return True
+    if context.type is ProgramType.TRACING:
+        return context.attach_type is AttachType.TRACE_ITER
+    return context.type in _SOCKET_OWNERS or (context.type is ProgramType.SOCK_OPS and helper == _DELETE)
 
 
 def fits(map_type: MapType, helper: int) -> bool:

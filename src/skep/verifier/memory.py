@@ -522,9 +522,9 @@ def _check_buffer(explorer: Explorer, access: Access) -> Register | None:
 def check_buffer(index: int, pointer: Register, offset: int, size: int) -> None:
     """Refuse an access to a buffer at a negative offset, or at one that is not known."""
     place = offset + pointer.offset
-    if offset < 0:
+    if place < 0:
         way = "rdonly" if pointer.flags & READ_ONLY else "rdwr"
-        raise Rejection(f"R{index} invalid {way} buffer access: off={offset}, size={size}", register=index)
+        raise Rejection(f"R{index} invalid {way} buffer access: off={place}, size={size}", register=index)
     if not pointer.scalar.is_constant or pointer.scalar.value:
         raise Rejection(
             f"R{index} invalid variable buffer offset: off={place}, var_off={tnum_text(pointer.scalar.bits)}",
