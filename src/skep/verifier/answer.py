@@ -112,7 +112,7 @@ def _place(report: Report, width: int) -> Iterator[Line]:
     digits = max(len(str(number)) for number, _ in around)
     for number, quoted in around:
         mark = ">" if number == source.line else " "
-        text = _cut(f"  {mark} {number:>{digits}} | {quoted}", width)
+        text = _cut(f"  {mark} {number:>{digits}} | {quoted.expandtabs(4)}", width)
         yield Line(text, "fault" if mark == ">" else "code")
 
 

@@ -54,12 +54,19 @@ def explain(case: Case) -> Explanation:
             row.problem.format_map(groups),
             row.reason.format_map(groups),
             advice or row.suggestion.format_map(groups),
-            () if case.story is None else case.story.steps(),
+            _path(case),
         )
     row = general(case.message)
     usual(case)
-    path = () if case.story is None else case.story.steps()
-    return Explanation(row.category, row.problem, row.reason, row.suggestion, path)
+    return Explanation(row.category, row.problem, row.reason, row.suggestion, _path(case))
+
+
+def _path(case: Case) -> tuple[Step, ...]:
+    """What was told, the instruction at fault in any case."""
+    if case.story is None:
+        return ()
+    case.story.tell(case.story.at, "here the program is refused")
+    return case.story.steps()
 
 
 def is_explained(message: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from skep.objects.spec import ProgramSpec
@@ -32,11 +33,14 @@ def investigate(
     if explorer is not None:
         facts.setdefault("depths", tuple(explorer.deepest))
     listing = Listing(spec)
-    story = None
-    if on_path and explorer is not None and slot is not None and explorer.processed <= _LONGEST:
-        story = _story(spec, slot, listing, again)
-    case = Case(rejection.message, rejection.preceding, {}, spec, listing, story, slot, visits, facts)
-    return explain(case)
+    case = Case(rejection.message, rejection.preceding, {}, spec, listing, None, slot, visits, facts)
+    if not on_path or explorer is None or slot is None or explorer.processed > _LONGEST:
+        return explain(case)
+    try:
+        return explain(replace(case, story=_story(spec, slot, listing, again)))
+    except Exception:
+        # Whatever may be wrong with telling the path, the verdict stands.
+        return explain(case)
 
 
 def _story(spec: ProgramSpec, slot: int, listing: Listing, again: Again) -> Story | None:

@@ -1,0 +1,213 @@
+"""What an answer says: the path that led there, the change that helps, the lines around; and that it is readable."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import skep
+from skep.objects import ProgramSpec, ProgramType, SourceLine
+from skep.verifier import Report, investigation, verify
+from skep.verifier.answer import lines_of
+from tests.verifier import programs
+from tests.verifier.programs import program
+
+ROOT = Path(__file__).parents[2]
+REJECTED = [case for case in programs.cases() if case.verdict == "reject"]
+
+PACKET = """
+    r2 = *(u32 *)(r1 + 0)
+    r3 = *(u32 *)(r1 + 4)
+    r4 = r2
+    r4 += 14
+    if r4 > r3 goto end
+    r0 = *(u8 *)(r2 + 23)
+    end: r0 = 0
+    exit
+"""
+
+INDEX = """
+    r6 = *(u32 *)(r1 + 16)
+    *(u32 *)(r10 - 4) = 0
+    r2 = r10
+    r2 += -4
+    r1 = map[array] ll
+    call bpf_map_lookup_elem
+    if r0 == 0 goto end
+    if r6 > 12 goto end
+    r6 <<= 2
+    r0 += r6
+    r0 = *(u32 *)(r0 + 0)
+    end: exit
+"""
+
+
+def told(report: Report) -> list[tuple[int, str]]:
+    assert report.explanation is not None
+    return [(step.instruction, step.what) for step in report.explanation.path]
+
+
+def suggestion(report: Report) -> str:
+    assert report.explanation is not None
+    return report.explanation.suggestion
+
+
+@pytest.mark.parametrize("case", REJECTED, ids=lambda case: case.name)
+def test_every_rejection_of_the_corpus_has_an_explanation_and_a_path(case: programs.Case) -> None:
+    report = verify(case.spec)
+    assert report.explanation is not None
+    if report.instruction is not None and report.processed:
+        path = report.explanation.path
+        assert path
+        assert path[-1].instruction == report.instruction
+    for line in lines_of(report, 80):
+        assert len(line.text) <= 80 or line.text.startswith("    ") or " " not in line.text.strip()
+
+
+def test_the_path_says_where_a_bound_came_from_and_what_is_missing() -> None:
+    report = verify(program(PACKET))
+    assert told(report) == [
+        (0, "r2 is loaded from the context: the packet"),
+        (4, "the jump is not taken, so r2 is the packet, with 14 bytes known to be there"),
+        (5, "here r2 is the packet, with 14 bytes known to be there"),
+    ]
+    assert suggestion(report) == (
+        "The comparison at instruction 4 covers 14 bytes, and byte 23 is accessed: compare 24 bytes "
+        "(if (p + 24 > data_end) return ...;)."
+    )
+
+
+def test_the_suggestion_names_register_bound_and_place() -> None:
+    report = verify(program(INDEX))
+    assert report.message == "R0 max value is outside of the allowed memory range"
+    assert suggestion(report) == (
+        "Compare r6 with 12, unsigned, before instruction 9, which is multiplied by 4: if (index >= 12) return ...; "
+        "or mask it: index &= 0x7; a value of map array has 48 bytes."
+    )
+    assert (8, "the jump is not taken, so r6 is a number from 0 to 12") in told(report)
+
+
+def test_a_value_is_followed_through_the_stack_and_calls() -> None:
+    report = verify(
+        program(
+            """
+            r0 = 5
+            *(u64 *)(r10 - 8) = r0
+            r1 = r10
+            r1 += -8
+            call follow
+            exit
+            follow: r2 = *(u64 *)(r1 + 0)
+            r0 = *(u8 *)(r2 + 0)
+            exit
+            """
+        )
+    )
+    assert told(report) == [
+        (0, "r0 is set to the number 5"),
+        (6, "r2 is loaded back from the stack"),
+        (7, "here r2 is the number 5"),
+    ]
+
+
+def test_a_leak_names_who_acquired_and_what_releases() -> None:
+    report = verify(
+        program(
+            """
+            r6 = *(u32 *)(r1 + 16)
+            r1 = map[ring] ll
+            r2 = 8
+            r3 = 0
+            call bpf_ringbuf_reserve
+            if r0 == 0 goto end
+            if r6 > 4 goto end
+            r1 = r0
+            r2 = 0
+            call bpf_ringbuf_submit
+            end: r0 = 0
+            exit
+            """
+        )
+    )
+    assert suggestion(report) == (
+        "Call bpf_ringbuf_submit() or bpf_ringbuf_discard() before instruction 12, on the path shown: return only "
+        "after it was released."
+    )
+    assert told(report)[0] == (
+        5,
+        "bpf_ringbuf_reserve() acquires a reference, which has to be given back",
+    )
+    assert (7, "this way: the jump is taken") in told(report)
+
+
+def test_an_explanation_that_fails_costs_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(investigation, "_story", broken)
+    report = verify(program(PACKET))
+    assert report.message == "R2 offset is outside of the packet"
+    assert report.explanation is not None
+    assert not report.explanation.path
+
+
+def test_the_lines_around_are_shown() -> None:
+    lines = {
+        0: SourceLine("shown.c", 7, 1, "\tvoid *data = (void *)(long)ctx->data;"),
+        2: SourceLine("shown.c", 9, 1, "\tif (data + 14 > end)"),
+        5: SourceLine("shown.c", 10, 1, "\t\treturn data[23];"),
+    }
+    text = verify(replace(program(PACKET), lines=lines)).explain()
+    assert "  shown.c:10, instruction 5: r0 = *(u8 *)(r2 + 23)" in text
+    assert "     9 |     if (data + 14 > end)" in text
+    assert "  > 10 |         return data[23];" in text
+
+
+def test_accepted_programs_say_what_they_cost() -> None:
+    report = verify(program("r1 = 0\nloop: r1 += 1\nr2 = 5\nif r1 < 100 goto loop\nr0 = 0\nexit"))
+    costly = report.costliest
+    assert costly is not None
+    assert (costly.kind, costly.first, costly.last, costly.instructions) == ("loop", 1, 3, 300)
+    assert report.hottest[0].times == 100
+    text = report.explain()
+    assert "303 instructions followed, 0.03% of the limit" in text
+    assert "the loop from instruction 1 to 3: 300 instructions" in text
+
+
+def test_branches_are_charged_with_what_they_caused() -> None:
+    report = verify(skep.open("examples/xdp_counter.bpf.o")["xdp_count"])
+    assert sum(report.branch_costs.values()) < report.processed
+    costly = report.costliest
+    assert costly is not None
+    assert costly.kind == "branch"
+
+
+def test_nothing_speaks_of_what_is_inside() -> None:
+    for case in REJECTED:
+        text = verify(case.spec).explain()
+        for word in ("Moment", "Trail", "Explorer", "checkpoint", "None", "object at"):
+            assert word not in text, text
+
+
+def test_json_has_everything() -> None:
+    report = verify(program(PACKET), log_level=1)
+    answer: dict[str, Any] = json.loads(json.dumps(report.as_json()))
+    assert answer["verdict"] == "reject"
+    assert answer["explanation"]["path"][1]["instruction"] == 4
+    assert answer["log"].endswith("mark_read 0\n")
+    documented = (ROOT / "docs" / "json.md").read_text()
+    section = documented.partition("## `skep verify`")[2].partition("\n## ")[0]
+    for name in (*answer, *answer["explanation"]):
+        assert f"`{name}`" in section, name
+
+
+@pytest.mark.parametrize("type", [ProgramType.RAW, None])
+def test_what_linux_does_not_have_is_undecided(type: ProgramType | None) -> None:
+    spec: ProgramSpec = replace(program("r0 = 0\nexit"), type=type)
+    report = verify(spec)
+    assert report.verdict == "unsupported"
+    assert report.explain().startswith("  cannot be decided: it depends on")
