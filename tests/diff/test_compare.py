@@ -212,7 +212,7 @@ def test_the_command_says_what_is_the_same_and_ends_with_1_if_something_is_not(
     ended = skep("diff", counter, "--engines", ",".join(ENGINES), "--inputs", 4)
     assert ended.status == 0
     assert "the same on" in ended.output
-    assert "1 programs compared, no difference" in ended.output
+    assert "1 program compared, no difference" in ended.output
     ended = skep("diff", counter, "--engines", ",".join(ENGINES), "--inputs", 4, "--json")
     assert json.loads(ended.output)["same"] is True
 

@@ -1,4 +1,4 @@
-"""What Linux says of the programs in ``tests/data/real`` and ``tests/data/shipped``, which are of the size and the ways
+"""What Linux says of the programs in ``tests/data/real`` and ``tests/data/shipped``, which have the size and the ways
 of programs that people ship: recorded, so that it can be compared with on machines that may not ask.
 
 ``python -m tests.verifier.shipped`` asks the running kernel and writes the record anew, for review.

@@ -41,7 +41,8 @@ def command(
 ) -> int:
     """Compare what programs do on the interpreter, on the JIT and in this computer's kernel.
 
-    Return values, packets, contexts and maps are compared. The exit status is 1 if anything differs.
+    Return values, packets, contexts and maps are compared, and what skep's verifier says with what the kernel's says.
+    The exit status is 1 if anything differs; what skep's verifier cannot decide is told and is no difference.
     """
     from skep.diff import ENGINES, Options, compare
     from skep.report.differences import Report
@@ -67,9 +68,9 @@ def command(
         outcomes.append(compare(spec, options))
         report.outcome(outcomes[-1])
     report.total(outcomes)
-    if any(one.differences for one in outcomes):
+    if any(one.differs for one in outcomes):
         return 1
-    return 0 if any(one.compared for one in outcomes) else 2
+    return 0 if any(one.compared or one.judged for one in outcomes) else 2
 
 
 def _programs(targets: tuple[str, ...]) -> list[ProgramSpec]:

@@ -84,7 +84,7 @@ def _replay(path: str, *, kernel: bool, as_json: bool) -> int:
     engines = tuple(name for name in ENGINES if kernel or name != "kernel")
     outcome = compare(case.spec, Options(engines=engines, inputs=case.inputs, level=case.level, shrink=False))
     Report(as_json=as_json).outcome(outcome)
-    return 1 if outcome.differences else 0
+    return 1 if outcome.differs else 0
 
 
 def _progress(session: Session) -> None:

@@ -1,7 +1,8 @@
 """One program on every engine that can run it: whether they show the same, and if not, the least that tells it.
 
-The kernel decides first what it takes: a program that it refuses, an input that it refuses. The interpreter, which
-checks every step, runs before the JIT, which checks nothing: what it stops the JIT does not get to see.
+The verifiers are asked first: skep's and, where it may be, the kernel's. Then the kernel decides what it takes: a
+program that it refuses, an input that it refuses. The interpreter, which checks every step, runs before the JIT,
+which checks nothing: what it stops the JIT does not get to see.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from skep.diff.inputs import constants, packets
 from skep.diff.observation import Difference, Observation, differences
 from skep.diff.reduce import Patience, fewer, smaller_packet, smaller_program
 from skep.diff.subject import Poison, Subject
+from skep.diff.verdicts import Verdict, ask, differ, still_differ
 from skep.diff.virtual import settle
 from skep.engines.interpreter import Interpreter
-from skep.errors import KernelError, SkepError
+from skep.errors import SkepError
 from skep.objects import ProgramSpec, ProgramType
 
 if TYPE_CHECKING:
@@ -33,16 +35,10 @@ _SEQUENCE = 64
 _POISONS = (0x00, 0x5A, 0xFF)
 #: Instructions that a program may execute on one input while it is made smaller: a loop without its end takes more.
 _BUDGET = 20_000
+#: Instructions that skep's verifier may follow in a program that is made smaller.
+_VERDICT_BUDGET = 50_000
 #: Seconds for making inputs and programs smaller.
 _INPUT_SECONDS, _PROGRAM_SECONDS = 5.0, 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether a verifier accepts a program, and what it says if not."""
-
-    accepted: bool
-    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +46,22 @@ class Outcome:
     """What the comparison of one program came to.
 
     ``engines`` are those that it was compared on, ``missing`` why others were not; fewer than two engines compare
-    nothing. ``verdicts`` are those of the verifiers that were asked, by name. ``replaced`` are helpers whose results
-    were constants on all engines, ``refused`` how many inputs an engine did not take, and ``unwritten`` whether
-    something was left out of the comparison because the program reads stack that it never wrote. ``fault`` is what
-    the interpreter stopped the program for, which ends the comparison: the JIT is not run on that input. If there are
-    ``differences``, ``inputs`` and ``reduced`` are the smallest inputs and program that were found to show them.
+    nothing. ``verdicts`` are those of the verifiers that were asked, by name (``skep``, ``kernel``), ``disputed``
+    whether they differ, and ``reduced_disputed`` the smallest program that was found to get the same ones.
+
+    ``replaced`` are helpers whose results were constants on all engines, ``refused`` how many inputs an engine did
+    not take, and ``unwritten`` whether something was left out of the comparison because the program reads stack that
+    it never wrote. ``fault`` is what the interpreter stopped the program for, which ends the comparison: the JIT is
+    not run on that input. If there are ``differences``, ``inputs`` and ``reduced`` are the smallest inputs and program
+    that were found to show them.
     """
 
     spec: ProgramSpec
     engines: tuple[str, ...]
     missing: Mapping[str, str]
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    disputed: bool = False
+    reduced_disputed: ProgramSpec | None = None
     replaced: tuple[str, ...] = ()
     tried: int = 0
     refused: int = 0
@@ -75,12 +76,23 @@ class Outcome:
         """Whether there were two engines to compare."""
         return len(self.engines) > 1 and self.tried > 0
 
+    @property
+    def judged(self) -> bool:
+        """Whether there were two verifiers to compare, and both decided."""
+        return len(self.verdicts) > 1 and all(one.answer != "unsupported" for one in self.verdicts.values())
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything differs: what engines show, or what verifiers say."""
+        return bool(self.differences) or self.disputed
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """How to compare: ``engines`` to use, as which program type, on how many generated inputs from which seed.
 
     ``inputs`` are used instead of generated ones. ``level`` is that of the JIT, None for what a program deserves.
+    ``verdicts`` says whether to ask the verifiers too.
     """
 
     engines: tuple[str, ...] = ENGINES
@@ -90,17 +102,27 @@ class Options:
     seed: int = 0
     level: int | None = None
     shrink: bool = True
+    verdicts: bool = True
 
 
 def compare(spec: ProgramSpec, options: Options = Options()) -> Outcome:
     """Compare a program on all engines of ``options``; what one cannot run is said, not raised."""
+    verdicts, reduced = _judge(spec, options) if options.verdicts else ({}, None)
     settled = settle(spec)
     given = options.inputs
     if given is None:
         given = tuple(packets(options.seed, options.count, constants(spec)))
     with _Bench(settled.spec, options, settled.own) as bench:
         names = tuple(bench.subjects)
-        outcome = Outcome(spec, names, bench.missing, bench.verdicts, settled.replaced)
+        outcome = Outcome(
+            spec,
+            names,
+            bench.missing,
+            verdicts,
+            disputed=differ(verdicts),
+            reduced_disputed=reduced,
+            replaced=settled.replaced,
+        )
         if len(names) < 2:
             return outcome
         taken = [packet for packet in given if all(one.takes(packet) for one in bench.asked)]
@@ -124,6 +146,15 @@ def compare(spec: ProgramSpec, options: Options = Options()) -> Outcome:
     return outcome
 
 
+def _judge(spec: ProgramSpec, options: Options) -> tuple[Mapping[str, Verdict], ProgramSpec | None]:
+    """The verdicts, and if they differ the smallest program that was found to get the same ones."""
+    verdicts = ask(spec, options.type, kernel="kernel" in options.engines)
+    if not options.shrink or not differ(verdicts):
+        return verdicts, None
+    shows = still_differ(verdicts, options.type, _VERDICT_BUDGET)
+    return verdicts, smaller_program(spec, shows, Patience(_PROGRAM_SECONDS))
+
+
 class _Bench:
     """The engines with the program loaded, and why others have it not."""
 
@@ -133,7 +164,6 @@ class _Bench:
         self._stack = ExitStack()
         self.subjects: dict[str, Subject] = {}
         self.missing: dict[str, str] = {}
-        self.verdicts: dict[str, Verdict] = {}
         #: What the interpreter stopped the program for the last time, and on how many inputs it had run before.
         self.fault = ""
         self.ran = 0
@@ -168,18 +198,12 @@ class _Bench:
                 continue
             try:
                 self.subjects[name] = self._stack.enter_context(self._subject(name))
-            except KernelError as error:
-                self.missing[name] = error.problem
-                if error.log:
-                    self.verdicts[name] = Verdict(False, error.problem.rpartition(": ")[2])
             except SkepError as error:
                 self.missing[name] = error.problem
             else:
-                if name == "kernel":
-                    self.verdicts[name] = Verdict(True)
-                    if problem := self.subjects[name].never_runs():
-                        self.missing[name] = problem
-                        del self.subjects[name]
+                if name == "kernel" and (problem := self.subjects[name].never_runs()):
+                    self.missing[name] = problem
+                    del self.subjects[name]
 
     def _subject(self, name: str, engine: Engine | None = None) -> Subject:
         if name == "jit" and engine is None:
@@ -273,7 +297,7 @@ def _inside(one: Difference, unwritten: Difference) -> bool:
 
 def _smaller_program(spec: ProgramSpec, options: Options, outcome: Outcome) -> ProgramSpec:
     kind = outcome.differences[0].what
-    chosen = replace(options, engines=outcome.engines)
+    chosen = replace(options, engines=outcome.engines, verdicts=False)
 
     def ends(candidate: ProgramSpec) -> bool:
         # Verifiers take long to refuse a loop that does not end; a run of it is stopped at once.

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from skep import programs
+from skep.diff.text import listing_of
 from skep.report.results import hex_dump
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Differences that are shown of one program; JSON has them all.
 _SHOWN = 12
+#: How an answer is said of a verifier.
+_WORDS = {"reject": "refuses it", "unsupported": "cannot decide whether Linux accepts it"}
 #: Inputs that are shown.
 _INPUTS = 4
 #: Bytes of a value that are shown before and behind the first that differs.
@@ -36,6 +39,8 @@ class Report:
             print(json.dumps(_object(outcome)))
             return
         self._print(_summary(outcome))
+        if outcome.disputed:
+            self._dispute(outcome)
         if outcome.differences:
             self._details(outcome)
 
@@ -46,9 +51,29 @@ class Report:
         compared = [one for one in outcomes if one.compared]
         differ = sum(bool(one.differences) for one in compared)
         rest = len(outcomes) - len(compared)
-        parts = [f"{len(compared)} programs compared, {f'{differ} differ' if differ else 'no difference'}"]
+        parts = [
+            f"{_counted(len(compared), 'program')} compared, {f'{differ} differ' if differ else 'no difference'}"
+        ]
         parts += [f"{rest} could not be compared"] if rest else []
+        judged = sum(one.judged for one in outcomes)
+        disputed = sum(one.disputed for one in outcomes)
+        unsupported = sum(any(each.answer == "unsupported" for each in one.verdicts.values()) for one in outcomes)
+        if judged:
+            parts += [
+                f"{_counted(judged, 'verdict')} compared, {f'{disputed} differ' if disputed else 'no difference'}"
+            ]
+        parts += [f"skep's verifier cannot decide {unsupported}"] if unsupported else []
         self._print("; ".join(parts))
+
+    def _dispute(self, outcome: Outcome) -> None:
+        """The two verdicts, one above the other, and the smallest program that gets them."""
+        width = max(map(len, outcome.verdicts))
+        for name, one in outcome.verdicts.items():
+            self._print(f"  {name:<{width}}  {one}")
+        if outcome.reduced_disputed is not None:
+            size = len(outcome.reduced_disputed.instructions)
+            self._print(f"the smallest program found that gets these verdicts, {size} slots:")
+            self._print(listing_of(outcome.reduced_disputed))
 
     def _details(self, outcome: Outcome) -> None:
         from rich.table import Table
@@ -74,7 +99,7 @@ class Report:
             self._print(hex_dump(data))
         if outcome.reduced is not None:
             self._print(f"the smallest program found that shows it, {len(outcome.reduced.instructions)} slots:")
-            self._print(_listing(outcome))
+            self._print(listing_of(outcome.reduced))
 
     def _print(self, what: object) -> None:
         if self._console is None:
@@ -88,13 +113,16 @@ class Report:
 def _summary(outcome: Outcome) -> str:
     spec = outcome.spec
     label = f"{spec.file}:{spec.name}" if spec.file else spec.name
-    missing = [f"not on {name}: {why}" for name, why in outcome.missing.items()]
-    if not outcome.engines and len(set(outcome.missing.values())) == 1:
+    missing = [
+        f"not on {_and([name for name, same in outcome.missing.items() if same == why])}: {why}"
+        for why in dict.fromkeys(outcome.missing.values())
+    ]
+    if not outcome.engines and len(missing) == 1:
         missing = [next(iter(outcome.missing.values()))]
     if not outcome.compared:
         why = missing if missing or outcome.fault else ["no engine took any of the inputs"]
         why += [f"the interpreter stopped it on the first input: {outcome.fault}"] if outcome.fault else []
-        return "; ".join([f"{label}: not compared", *why])
+        return "; ".join([f"{label}: not compared", *why, *_verdicts(outcome)])
     verdict = "DIFFERS" if outcome.differences else "the same"
     notes = [f"{label}: {verdict} on {_and(outcome.engines)}, {outcome.tried} inputs"]
     notes += [f"{outcome.refused} inputs were refused"] if outcome.refused else []
@@ -102,7 +130,22 @@ def _summary(outcome: Outcome) -> str:
     if outcome.fault:
         notes += [f"on the next one the interpreter stopped it, and the JIT was kept from it: {outcome.fault}"]
     notes += ["without what it reads from the stack before writing it"] if outcome.unwritten else []
-    return "; ".join(notes + missing)
+    return "; ".join([*notes, *missing, *_verdicts(outcome)])
+
+
+def _verdicts(outcome: Outcome) -> list[str]:
+    """What verifiers say, in a few words; nothing where they say the same, and say yes."""
+    if outcome.disputed:
+        return ["the VERDICTS DIFFER"]
+    return [
+        f"{'skep' if name == 'skep' else 'the kernel'} {_WORDS[one.answer]}: {one.message}"
+        for name, one in outcome.verdicts.items()
+        if one.answer != "accept"
+    ][:1]
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def _and(names: Sequence[str]) -> str:
@@ -146,16 +189,7 @@ def _cell(value: int | bytes | str | None, ran: bool, first: int, one: Differenc
     return value
 
 
-def _listing(outcome: Outcome) -> str:
-    from skep.diff.text import listing_of
-
-    assert outcome.reduced is not None
-    return listing_of(outcome.reduced)
-
-
 def _object(outcome: Outcome) -> dict[str, object]:
-    from skep.diff.text import listing_of
-
     spec = outcome.spec
     return {
         "kind": "diff",
@@ -165,8 +199,9 @@ def _object(outcome: Outcome) -> dict[str, object]:
         "engines": list(outcome.engines),
         "missing": dict(outcome.missing),
         "verdicts": {
-            name: {"accepted": one.accepted, "message": one.message} for name, one in outcome.verdicts.items()
+            name: {"verdict": one.answer, "message": one.message or None} for name, one in outcome.verdicts.items()
         },
+        "same_verdict": not outcome.disputed if outcome.judged else None,
         "constants": list(outcome.replaced),
         "inputs": outcome.tried,
         "refused": outcome.refused,
@@ -186,8 +221,5 @@ def _object(outcome: Outcome) -> dict[str, object]:
         ],
         "smallest_inputs": [data.hex() for data in outcome.inputs],
         "smallest_program": listing_of(outcome.reduced) if outcome.reduced is not None else None,
+        "smallest_disputed": (listing_of(outcome.reduced_disputed) if outcome.reduced_disputed is not None else None),
     }
-
-
-def _plain(value: int | bytes | str | None) -> int | str | None:
-    return value.hex() if isinstance(value, bytes) else value

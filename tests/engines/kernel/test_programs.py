@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import struct
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from skep.engines.kernel import KernelMap, KernelProgram, listing, loaded_ids
 from skep.engines.kernel.attributes import Command, TestRun
 from skep.engines.kernel.features import load_smallest
-from skep.engines.kernel.programs import LIVE_FRAMES, XDP_HAS_FRAGS, last_word
+from skep.engines.kernel.programs import LIVE_FRAMES, XDP_HAS_FRAGS, last_word, reason_lines
 from skep.engines.kernel.syscall import ENOTSUPP, attempt
 from skep.engines.kernel.test_runs import TEST_RUNS
 from skep.errors import KernelError, RequestError
@@ -110,6 +111,32 @@ def test_a_log_grows_until_all_of_it_fits() -> None:
         KernelProgram.load(ProgramType.XDP, (*long[:-1], Instruction(0x79, 0, 1, 0), EXIT), log_level=2)
     assert "invalid bpf_context access" in str(caught.value)
     assert len(caught.value.log) > 1 << 16
+
+
+def test_of_a_log_beyond_reason_the_end_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("skep.engines.kernel.programs._LARGEST_LOG", 1 << 17)
+    long = (Instruction(0xB7, imm=0), *(Instruction(0x07, imm=1) for _ in range(4000)), EXIT)
+    with KernelProgram.load(ProgramType.XDP, long, log_level=2) as program:
+        assert len(program.log) < (1 << 17) + 100
+        assert re.match(r"\(the first \d+ bytes of this log, which is larger than 131072 bytes", program.log)
+        assert program.log.rstrip().splitlines()[-1].startswith("processed 4002 insns")
+    with pytest.raises(KernelError, match="invalid bpf_context access") as caught:
+        KernelProgram.load(ProgramType.XDP, (*long[:-1], Instruction(0x79, 0, 1, 0), EXIT), log_level=2)
+    assert caught.value.errno == errno.EACCES
+
+
+@pytest.mark.parametrize(
+    ("log", "reason"),
+    [
+        ("0: (95) exit\nR0 !read_ok\nprocessed 1 insns (limit 1000000)\n", ("R0 !read_ok",)),
+        ("callee:\nframe1: R1=ctx() R10=fp0\nR6=pkt_end() R7=1\nfp-8=mm\nthe reason\n", ("the reason",)),
+        ("no new line behind itverification time 3 usec\n", ("no new line behind it",)),
+        ("1: R1=ctx()\nfirst\nsecond\nprocessed 1 insns\n", ("first", "second")),
+        ("", ()),
+    ],
+)
+def test_the_reason_is_what_a_log_ends_with(log: str, reason: tuple[str, ...]) -> None:
+    assert reason_lines(log) == reason
 
 
 def test_the_log_of_an_accepted_program_is_kept_if_asked_for() -> None:

@@ -41,10 +41,10 @@ RUN_ON_CPU = 1 << 0
 LIVE_FRAMES = 1 << 1
 CHECKSUM_COMPLETE = 1 << 2
 
-#: The log begins at this size and grows fourfold up to what the kernel takes (a quarter of 32 bits; 16 MiB before
-#: 5.2).
+#: The log begins at this size and grows as the kernel says, up to what somebody may still look through (the kernel
+#: takes a gigabyte, and 16 MiB before 5.2).
 _LOG_BYTES = 1 << 16
-_LARGEST_LOG = (1 << 30) - 1
+_LARGEST_LOG = (1 << 24) - 1
 
 #: A program may lengthen its packet; what comes back has at most this much more than what went in.
 _GROWTH = 1 << 16
@@ -296,7 +296,10 @@ class KernelProgram(Handle):
 
 
 def _load_with_log(attribute: ProgramLoad, level: int) -> tuple[int, int, str]:
-    """Load with a log that grows until the kernel can write all of it: descriptor, error number, log."""
+    """Load with a log that grows until the kernel can write all of it: descriptor, error number, log.
+
+    Of a log beyond reason the end is kept, which says why a program was refused.
+    """
     size = _LOG_BYTES
     while True:
         place = create_string_buffer(size)
@@ -306,21 +309,32 @@ def _load_with_log(attribute: ProgramLoad, level: int) -> tuple[int, int, str]:
         whole = attribute.log_true_size
         # An older kernel answers ENOSPC when the log is cut; a newer one keeps its end, and says how large it is.
         cut = number == errno.ENOSPC and (whole == 0 or whole > size)
-        if not cut or size >= _LARGEST_LOG:
+        if not cut:
             return fd, number, place.value.decode("utf-8", "replace")
+        if size >= _LARGEST_LOG:
+            break
         size = min(max(whole, 4 * size), _LARGEST_LOG)
+    # What the kernel thinks of the program itself, it says without a log.
+    attribute.log_level = attribute.log_size = attribute.log_buf = 0
+    fd, number = attempt(Command.PROG_LOAD, attribute)
+    end = place.value.decode("utf-8", "replace").partition("\n")[2]
+    missing = f"the first {whole - size} bytes" if whole > size else "a part"
+    return fd, number, f"({missing} of this log, which is larger than {size} bytes, were left out)\n{end}"
 
 
 #: Lines of a verifier's log that do not say why: instructions and states ("12: …"), source, statistics.
 _NO_REASON = re.compile(
     r"\d+: |from \d+ to \d+|;|processed \d+|verification time|stack depth|mark_precise:|func#|Live regs"
+    r"|R\d+(_\w+)?=|frame\d+:|fp-\d+=|callee:|caller:|returning from callee|to caller at|cur state:|old state:"
+    r"|\(.* of this log, which is larger"
 )
 
 
-def last_word(log: str) -> str:
-    """The reason that a verifier's log ends with, behind the last instruction and state; "" if it gives none."""
+def reason_lines(log: str) -> tuple[str, ...]:
+    """The lines that a verifier's log ends with, behind the last instruction and state: why it refused."""
     reason: list[str] = []
-    for line in reversed(log.splitlines()):
+    # One message ends without a new line.
+    for line in reversed(log.replace("verification time", "\nverification time").splitlines()):
         text = line.strip()
         if not text:
             continue
@@ -329,4 +343,9 @@ def last_word(log: str) -> str:
                 break
         else:
             reason.insert(0, text)
-    return "; ".join(reason[-3:])
+    return tuple(reason)
+
+
+def last_word(log: str) -> str:
+    """The reason that a verifier's log ends with as one sentence; "" if it gives none."""
+    return "; ".join(reason_lines(log)[-3:])

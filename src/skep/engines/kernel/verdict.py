@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from skep.engines.kernel.programs import last_word
+from skep.engines.kernel.programs import last_word, reason_lines
 
 _PROCESSED = re.compile(
     r"^processed (\d+) insns \(limit \d+\) max_states_per_insn (\d+) total_states (\d+) peak_states (\d+)",
@@ -20,8 +20,8 @@ _STACK = re.compile(r"^stack depth ([\d+]+)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``message`` is the reason of a refusal, empty if accepted, ``log`` all that the verifier wrote at the level
-    asked for.
+    """``message`` is the reason of a refusal, empty if accepted, ``lines`` the lines that it was made of (the last is
+    the message proper), ``log`` all that the verifier wrote at the level asked for.
 
     ``processed`` is how many instructions it looked at, ``states`` and ``peak_states`` how many states it kept in
     all and at once, ``stack`` the stack depth in bytes of each function; -1 and nothing where the log does not say.
@@ -35,6 +35,7 @@ class Verdict:
     states: int = -1
     peak_states: int = -1
     stack: tuple[int, ...] = ()
+    lines: tuple[str, ...] = ()
 
 
 def read_verdict(log: str, errno: int = 0) -> Verdict:
@@ -51,4 +52,5 @@ def read_verdict(log: str, errno: int = 0) -> Verdict:
         states=states,
         peak_states=peak,
         stack=tuple(int(depth) for depth in stack[1].split("+")) if stack else (),
+        lines=reason_lines(log) if errno else (),
     )
