@@ -51,9 +51,8 @@ class Outcome:
 
     ``replaced`` are helpers whose results were constants on all engines, ``refused`` how many inputs an engine did
     not take, and ``unwritten`` whether something was left out of the comparison because the program reads stack that
-    it never wrote. ``fault`` is what the interpreter stopped the program for, which ends the comparison: the JIT is
-    not run on that input. If there are ``differences``, ``inputs`` and ``reduced`` are the smallest inputs and program
-    that were found to show them.
+    it never wrote. ``fault`` is what the interpreter stopped the program for, which ends the comparison. If there are
+    ``differences``, ``inputs`` and ``reduced`` are the smallest inputs and program that were found to show them.
     """
 
     spec: ProgramSpec
