@@ -55,6 +55,8 @@ class Listing:
             distance = instruction.imm if "far" in row.name or row.opcode == 0x06 else instruction.offset
             head, _, _ = found.partition("goto ")
             return f"{head}goto {slot + 1 + distance}"
+        if row is not None and isinstance(row.meaning, Call) and row.meaning.target == "subprogram":
+            return f"call {(self.callee(slot) or '').removesuffix('()').removeprefix('the function at ')}"
         return found
 
     def callee(self, slot: int) -> str | None:

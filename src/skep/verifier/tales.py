@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from skep.isa.meaning import Branch, Load, Store
+from skep.isa.meaning import Alu, Atomic, Branch, Load, LoadAcquire, Store, StoreRelease
 from skep.programs import KINDS
 from skep.stdlib import prototypes
 from skep.verifier.context_tables import table_of
@@ -34,10 +34,24 @@ def usual(case: Case) -> str | None:
     register = case.register
     if register is None:
         register = _named(case)
+    if register is None:
+        register = _operand(story)
     if register is not None and 0 <= register <= 9:
         story.value(register)
     story.branches(most=1)
     return None
+
+
+def _operand(story: Story) -> int | None:
+    """The register that an access goes through, or that an operation works on."""
+    row, instruction = story.trail.row(story.at), story.trail.instruction(story.at)
+    match None if row is None else row.meaning:
+        case Load() | LoadAcquire():
+            return instruction.src
+        case Store() | StoreRelease() | Atomic() | Alu():
+            return instruction.dst
+        case _:
+            return None
 
 
 def _named(case: Case) -> int | None:
@@ -330,10 +344,10 @@ def variable_stack(case: Case) -> str | None:
     operand = story._operand(added)
     name = number if where or operand is None else operand.index
     where = where or case.place_of(added)
-    base = added.before if added.before.is_pointer else None
-    room = -base.offset if base is not None and base.kind is Kind.STACK and base.scalar.is_constant else None
-    if room is not None and room > 0:
-        size = _access_size(case) or 1
+    pointer = case.held(register)
+    access = case.detail(r"off=(-?\d+) size=(\d+)")
+    if access is not None and pointer.scalar.smin >= 0 and int(access[1]) < 0:
+        room, size = -int(access[1]), int(access[2])
         count = max((room - size) // factor + 1, 1)
         return (
             f"The array starts {room} bytes below the frame pointer: compare r{name} with the number of its elements "
@@ -593,15 +607,14 @@ def size(case: Case) -> str | None:
     room = None if buffer is None else _room(buffer)
     story.branches(most=1)
     held = case.held(register)
-    low, high = (1, room) if room else (1, None)
     if "zero-sized" in case.message:
         return f"Skip the call where r{register} is 0: if (size == 0) return ...; before {case.here}."
-    if high is None or held.kind is not Kind.SCALAR:
+    if not room or held.kind is not Kind.SCALAR:
         return None
-    mask = (1 << (high + 1).bit_length() - 1) - 1
+    mask = (1 << (room + 1).bit_length() - 1) - 1
     return (
-        f"The buffer in r{register - 1} has {high} bytes: before {case.here}, if (size < {low} || size > {high}) "
-        f"return ...; with size unsigned, or size &= {mask:#x};."
+        f"The buffer in r{register - 1} has {room} bytes: before {case.here}, if (size > {room}) return ...; with "
+        f"size unsigned, or size &= {mask:#x};."
     )
 
 
@@ -685,11 +698,24 @@ def loop(case: Case) -> str | None:
     story = case.story
     if story is None or case.slot is None:
         return None
-    back = [at for at, one in enumerate(story.trail.moments) if one.index == case.slot]
+    trail = story.trail
+    back = [at for at, one in enumerate(trail.moments) if one.index == case.slot]
     since = back[-2] if len(back) > 1 else 0
-    story.branches(since=since)
+    advice = None
+    for at in range(since, story.at):
+        row, instruction = trail.row(at), trail.instruction(at)
+        if row is None or not isinstance(row.meaning, Branch):
+            continue
+        way = "taken" if trail.is_taken(at) else "not taken"
+        held = words(trail.value(at, Place(trail.moments[at].top, instruction.dst)))
+        story.tell(at, f"the jump is {way}: r{instruction.dst} is {held}, as in the round before")
+        if advice is None:
+            advice = (
+                f"Change r{instruction.dst}, which decides at {case.place(trail.moments[at].index)}, in every round; "
+                f"bpf_loop() or bpf_for() are for counts that are not known."
+            )
     story.tell(story.at, "here nothing has changed since the last round")
-    return None
+    return advice
 
 
 def too_large(case: Case) -> str | None:
@@ -764,4 +790,19 @@ def deep_stack(case: Case) -> str | None:
     return (
         f"{names[largest]}() uses the most, {depths[largest]} bytes: move its large local variables to a per-CPU "
         f"array map, or make functions inline."
+    )
+
+
+def constant(case: Case) -> str | None:
+    """An argument that has to be a constant."""
+    story = usual_register(case)
+    register = case.register
+    if story is None or register is None:
+        return None
+    held = case.held(register)
+    if held.kind is not Kind.SCALAR:
+        return None
+    return (
+        f"Argument {register} has to be one number that is known when the program is loaded; here it is "
+        f"{words(held)}: pass a constant, the largest that is needed."
     )

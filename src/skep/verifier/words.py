@@ -66,7 +66,9 @@ def number_words(number: Scalar) -> str:
         return "any number of 32 bits" if text == "of 32 bits, any" else f"a number {text}"
     if number.smin32 > S32_MIN or number.smax32 < S32_MAX or number.umax32 < U32:
         low, high = (number.umin32, number.umax32) if number.umax32 < U32 else (number.smin32, number.smax32)
-        return f"a number whose lower 32 bits are from {plain(low)} to {plain(high)} and whose upper are unknown"
+        if low == high:
+            return f"a number whose lower 32 bits are {plain(low)}, and whose upper are unknown"
+        return f"a number whose lower 32 bits are from {plain(low)} to {plain(high)}, and whose upper are unknown"
     return "any number"
 
 
@@ -113,7 +115,7 @@ def words(value: Register) -> str:
     if value.kind is not Kind.PACKET_END and value.kind is not Kind.MAP:
         text += place_words(value)
     if value.kind in (Kind.PACKET, Kind.PACKET_META) and value.extent > 0:
-        text += f", with {value.extent} bytes known to be there"
+        text += f", with {value.extent} byte{'s' if value.extent > 1 else ''} known to be there"
         if not value.scalar.is_constant:
             text += " from where the known part starts"
     return text + (", or null" if value.flags & MAYBE_NULL else "")

@@ -118,11 +118,18 @@ FORMS: tuple[MessageForm, ...] = (
         "Turn it round: keep the pointer on the left and subtract the number, or count with indices.",
     ),
     form(
-        r"(?P<name>div by zero)|invalid shift (?P<amount>-?\d+)",
+        r"div by zero",
         "arithmetic",
-        "An operation has a constant operand that makes no sense.",
-        "Division by the constant 0, and shifts by the width or more, are mistakes for sure.",
-        "Look at the constant: shifts of 32-bit variables go up to 31, of 64-bit ones up to 63.",
+        "A number is divided by the constant 0.",
+        "Dividing by a register that is 0 gives 0 in BPF; by the constant it is a mistake for sure.",
+        "Look at the constant, which may come from a macro or a sizeof.",
+    ),
+    form(
+        r"invalid shift (?P<amount>-?\d+)",
+        "arithmetic",
+        "A number is shifted by the constant {amount}.",
+        "Shifts go up to 31 bits for 32-bit variables and to 63 for 64-bit ones.",
+        "Look at the constant, and at the type of what is shifted: 1ULL << 40 instead of 1 << 40.",
     ),
     form(
         r"dereference of modified (?P<type>\w+) ptr R(?P<register>\d+) off=(?P<offset>-?\d+) disallowed",

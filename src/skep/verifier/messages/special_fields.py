@@ -150,12 +150,19 @@ FORMS: tuple[MessageForm, ...] = (
     form(
         r"local type ID argument must be in range \[0, U32_MAX\]|"
         r"bpf_obj_new/bpf_percpu_obj_new type ID argument must be of a struct|"
-        r"(?P<kfunc>kfunc \w+) type ID argument must be of a struct or void|"
-        r"R(?P<register>\d+) must be a known constant|R(?P<second>\d+) is not a known constant'?",
+        r"(?P<kfunc>kfunc \w+) type ID argument must be of a struct or void",
         "arguments",
-        "An argument that has to be a constant (a type or a size) is none that fits.",
-        "What is allocated has to be known when the program is loaded.",
-        "Use bpf_obj_new(typeof(*object)) with a structure of the program's own; give sizes as constants.",
+        "A type that is passed to a function is none that fits.",
+        "What is allocated has to be a structure, known when the program is loaded.",
+        "Use bpf_obj_new(typeof(*object)) with a structure of the program's own.",
         tales.argument,
+    ),
+    form(
+        r"R(?P<register>\d+) (?:must be|is not) a known constant'?",
+        "arguments",
+        "Argument {register} has to be a constant, and is none.",
+        "The size of what is returned has to be known when the program is loaded.",
+        "Give the size as a constant (sizeof).",
+        tales.constant,
     ),
 )
