@@ -110,7 +110,6 @@ def seen(explorer: Explorer, type: KernelType, *, offset: int = 0, flags: int = 
 
 def _new(explorer: Explorer, call: KfuncCall) -> Register:
     type = _type_asked_for(explorer, call)
-    explorer.context.check_types()
     if call.name == "bpf_percpu_obj_new_impl":
         _check_percpu(type)
         return owned(explorer, type, flags=MAYBE_NULL | PERCPU)
@@ -122,7 +121,7 @@ def _type_asked_for(explorer: Explorer, call: KfuncCall) -> KernelType:
     assert type_id is not None
     if type_id >> 32:
         raise Rejection("local type ID argument must be in range [0, U32_MAX]", kfunc=call.name)
-    if explorer.context.spec.btf is None:
+    if not explorer.context.has_types:
         raise Rejection("bpf_obj_new/bpf_percpu_obj_new requires prog BTF", kfunc=call.name)
     types = explorer.context.program_types
     if type_id >= len(types.btf) or not isinstance(types.btf[type_id], Struct):

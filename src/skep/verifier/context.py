@@ -78,6 +78,7 @@ class Context:
         self.strict_alignment = bool(spec.flags & _STRICT_ALIGNMENT)
         self.byte_order: Literal["little", "big"] = sys.byteorder
         self.maps = {name: MapFacts(map, self) for name, map in spec.maps.items()}
+        self._types_refused = False
         self._tables: dict[int, TypeTable] = {}
         #: How many CPUs the machine may have.
         self.cpus = os.cpu_count() or 1
@@ -119,15 +120,16 @@ class Context:
         """The fields with rules of their own of each struct of the program that has any, by type id."""
         try:
             found = fields_of_structs(self.program_types, lambda: self.kernel_types)
-            self.program_types.fields = found
-            return found
-        except FieldError as error:
-            raise NotCovered(f"types that the kernel does not take ({error})") from None
+        except FieldError:
+            self._types_refused = True
+            return {}
+        self.program_types.fields = found
+        return found
 
-    def check_types(self) -> None:
-        """Refuse to go on where the kernel does not take the program's types."""
-        if self.spec.btf is not None:
-            assert self.struct_fields is not None
+    @property
+    def has_types(self) -> bool:
+        """Whether the kernel takes the program's types: without them it loads programs and maps all the same."""
+        return self.spec.btf is not None and (bool(self.struct_fields) or not self._types_refused)
 
     def map_at(self, slot: int) -> MapFacts:
         """The map that the wide load at ``slot`` names."""

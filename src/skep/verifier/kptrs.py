@@ -111,12 +111,14 @@ def check_type(index: int, value: Register, field: SpecialField) -> None:
     target = field.target
     assert target is not None
     found = value.subject
+    name = ""
     if value.kind is Kind.OBJECT and isinstance(found, KernelType):
         if found.of_kernel:
             allowed = MAYBE_NULL | TRUSTED | RCU | (0 if field.is_referenced else UNTRUSTED)
         else:
             allowed = MAYBE_NULL | ALLOCATED | (PERCPU if field.name == "percpu_kptr" else 0)
         if not value.flags & ~allowed:
+            name = found.name
             if not value.scalar.is_constant or value.scalar.value:
                 raise Rejection(
                     f"variable {value.type_name} access var_off={tnum_text(value.scalar.bits)} disallowed",
@@ -128,7 +130,6 @@ def check_type(index: int, value: Register, field: SpecialField) -> None:
                 )
             if _fits(found, value.offset, target, exactly=field.is_referenced):
                 return
-    name = found.name if isinstance(found, KernelType) else ""
     expected = f"ptr_{target.name}" + ("" if field.is_referenced else f" or untrusted_ptr_{target.name}")
     raise Rejection(
         f"invalid kptr access, R{index} type={value.type_name}{name} expected={expected}",
@@ -170,10 +171,10 @@ def of_this_cpu(explorer: Explorer) -> Register:
 
 
 def of_cpu(explorer: Explorer) -> Register:
-    """``bpf_per_cpu_ptr``: one CPU's own, null where there is no such CPU."""
+    """``bpf_per_cpu_ptr``: one CPU's own. That there may be no such CPU is not asked for of a program's objects."""
     target = _percpu_object(explorer)
     readable(explorer, 2)
-    return register(Kind.OBJECT, id=explorer.new_id(), flags=ALLOCATED | RCU | MAYBE_NULL, subject=target)
+    return register(Kind.OBJECT, flags=ALLOCATED | RCU, subject=target)
 
 
 def _percpu_object(explorer: Explorer) -> KernelType:
@@ -202,6 +203,8 @@ def _check_given(given: Register, field: SpecialField) -> None:
         flags &= ~PERCPU
     if given.kind is not Kind.OBJECT or flags not in (0, TRUSTED, RCU):
         raise _type_rejection(2, given, "ptr_, trusted_ptr_, rcu_ptr_")
+    if given.flags & ALLOCATED and given.flags & ~(ALLOCATED | PERCPU):
+        raise Rejection("verifier bug: invalid PTR_TO_BTF_ID register for type match", register=2, pointer=given)
     if given.flags & MAYBE_NULL:
         raise Rejection("Possibly NULL pointer passed to helper arg2", register=2)
     check_type(2, given, field)

@@ -169,6 +169,9 @@ class _Finder:
         owns = not names.isdisjoint(_NODES)
         if (owns and names.isdisjoint(LOCKS)) or names.issuperset(LOCKS):
             raise FieldError(errno.EINVAL)
+        if names.issuperset(_NODES.values()) and "bpf_refcount" not in names:
+            # Who can be in a list and in a tree at once is owned by more than one.
+            raise FieldError(errno.EINVAL)
         return Fields(tuple(sorted(found, key=lambda field: field.offset)))
 
     def _inside(self, type_id: int, depth: int) -> list[SpecialField]:

@@ -26,8 +26,9 @@ class Types(Protocol):
     def table_of(self, btf: Btf) -> TypeTable:
         """The types of one BTF."""
 
-    def check_types(self) -> None:
-        """Refuse to go on where the kernel does not take the program's types."""
+    @property
+    def has_types(self) -> bool:
+        """Whether the kernel takes the program's types."""
 
 
 class MapFacts:
@@ -61,16 +62,14 @@ class MapFacts:
             return False, NONE
         types = self._types
         fields = fields_of_map(spec.value_type_id, types.table_of(spec.btf), lambda: types.kernel_types)
-        if fields:
-            types.check_types()
-        if refused(self.type, self._flags, fields):
+        if fields and (refused(self.type, self._flags, fields) or not types.has_types):
             return False, NONE
         return True, fields
 
     @property
     def has_btf(self) -> bool:
         """Whether the kernel knows the type of its values."""
-        return self._found[0]
+        return self._found[0] and self._types.has_types
 
     @property
     def fields(self) -> Fields:

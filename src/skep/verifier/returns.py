@@ -113,11 +113,11 @@ def leave(explorer: Explorer) -> None:
 def check_nothing_held(explorer: Explorer, prefix: str, *, locks: bool = True) -> None:
     """Refuse to leave with something acquired that was not given back."""
     state = explorer.state
+    if locks and state.locks:
+        raise Rejection(f"{prefix} cannot be used inside bpf_spin_lock-ed region")
     if state.references:
         details = [f"Unreleased reference id={one.id} alloc_insn={one.instruction}" for one in state.references]
         raise Rejection(f"{prefix} would lead to reference leak", *details, references=state.references)
-    if locks and state.locks:
-        raise Rejection(f"{prefix} cannot be used inside bpf_spin_lock-ed region")
     if locks:
         sections.check_none_open(explorer, prefix)
 
@@ -144,6 +144,7 @@ def _return_to_caller(explorer: Explorer) -> None:
         back_to_helper(explorer)
         return
     caller.registers[0] = result
+    caller.sources[0] = callee.sources[0]
     frames.pop()
     explorer.enter(state)
     explorer.next = site + 1
