@@ -138,6 +138,7 @@ def _move(instruction: Instruction, row: Row, meaning: Alu) -> Instruct:
 
         def step_immediate(explorer: Explorer) -> None:
             writable(explorer, dst)
+            explorer.sources[dst] = 0
             explorer.registers[dst] = loaded
             explorer.next = explorer.index + 1
 
@@ -150,6 +151,8 @@ def _move(instruction: Instruction, row: Row, meaning: Alu) -> Instruct:
         readable(explorer, src)
         writable(explorer, dst)
         source = registers[src]
+        sources = explorer.sources
+        sources[dst] = sources[src]
         explorer.next = explorer.index + 1
         if source.kind is not Kind.SCALAR:
             if width == 64 and not signed_bits:
@@ -226,6 +229,8 @@ def _combine(instruction: Instruction, row: Row, operation: str, width: int) -> 
             registers[dst] = number(result)
             return
         registers[dst] = _on_pointer(explorer, operation, width, dst, target, src if by_register else None, other)
+        if by_register:
+            explorer.sources[dst] |= explorer.sources[src]
 
     return step
 

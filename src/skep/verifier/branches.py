@@ -19,7 +19,7 @@ from skep.verifier.nullness import known_not_null, not_null, settle_null
 from skep.verifier.register import SHIFTED, SHIFTED_64, Kind, Register, number, with_extent, with_id, with_scalar
 from skep.verifier.scalar import Scalar
 from skep.verifier.slots import slot
-from skep.verifier.state import Linked, State
+from skep.verifier.state import R10, Linked, State
 from skep.verifier.widening import widen
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ def branch(instruction: Instruction, row: Row) -> Instruct:
             explorer.mark_precise(dst)
             if by_register:
                 explorer.mark_precise(src)
+            if by_register:
+                _join(explorer, dst, src)
             if answer:
                 explorer.next = target
             return
@@ -78,13 +80,39 @@ def branch(instruction: Instruction, row: Row) -> Instruct:
         if a.id:
             linked = _linked(explorer, a.id, linked)
         if len(linked) > 1:
-            explorer.remember(linked=linked)
+            explorer.remember()
+        if by_register or len(linked) > 1:
+            _join(explorer, dst, src if by_register else dst, linked)
         a, b = registers[dst], (registers[src] if by_register else b)
         other = explorer.fork(target)
         _narrow(other, dst, a, taken[0], src if by_register else None, b, taken[1], linked)
         _narrow(explorer.state, dst, a, passed[0], src if by_register else None, b, passed[1], linked)
 
     return step
+
+
+def _join(explorer: Explorer, dst: int, src: int, linked: Linked = ()) -> None:
+    """Numbers that were compared, and those refined with them, matter together from here back."""
+    sources = explorer.sources
+    both = sources[dst] | sources[src]
+    if len(linked) > 1:
+        frames = explorer.state.frames
+        running = explorer.frame.index
+        together = 0
+        touches = False
+        for level, index, is_slot in linked:
+            frame = frames[level]
+            together |= frame.source_of_slot(index) if is_slot else frame.sources[index]
+            touches = touches or (level == running and not is_slot and index in (dst, src))
+        if touches:
+            both = together = together | both
+        for level, index, is_slot in linked:
+            if is_slot:
+                frames[level].slot_sources[index] = together
+            else:
+                frames[level].sources[index] = together
+    if dst != R10 and src != R10:
+        sources[dst] = sources[src] = both
 
 
 def may_goto(instruction: Instruction) -> Instruct:
@@ -207,9 +235,13 @@ def _compare_pointers(
             explorer.mark_precise(dst)
         if src is not None and b.kind is Kind.SCALAR:
             explorer.mark_precise(src)
+        if src is not None:
+            _join(explorer, dst, src)
         if decided:
             explorer.next = target
         return
+    if src is not None:
+        _join(explorer, dst, src)
     other = explorer.fork(target)
     state = explorer.state
     if width == 32:

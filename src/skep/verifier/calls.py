@@ -26,12 +26,15 @@ def call_subprogram(instruction: Instruction) -> Instruct:
         if callee.is_global:
             from skep.verifier.global_functions import call_global
 
+            explorer.sources[0] = 0
             call_global(explorer, callee)
             return
         explorer.liveness.wrote(explorer.state, explorer.index, 0)
         frame = new_frame(explorer, callee.index, explorer.index)
         frame.registers[1:6] = explorer.registers[1:6]
+        frame.sources[1:6] = explorer.sources[1:6]
         explorer.registers[0:6] = (NOTHING,) * 6
+        explorer.sources[0:6] = (0,) * 6
         explorer.state.frames.append(frame)
         explorer.enter(explorer.state)
         explorer.next = callee.start

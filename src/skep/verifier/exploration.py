@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from skep.verifier import iterators
+from skep.verifier import iterators, precision
 from skep.verifier.checkpoint import Checkpoint, Match, forget_dead, matches
-from skep.verifier.precision import Precision
 from skep.verifier.register import Register
 from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.stack_liveness import StackLiveness
-from skep.verifier.state import Frame, Linked, State, Step
+from skep.verifier.state import Frame, State
 
 if TYPE_CHECKING:
     from skep.verifier.context import Context
@@ -39,7 +38,7 @@ class _Loops:
 
     def __init__(self) -> None:
         self.entry: Checkpoint | None = None
-        self.edges: list[tuple[Checkpoint, State, int]] = []
+        self.edges: list[tuple[Checkpoint, State]] = []
 
 
 class Explorer:
@@ -51,7 +50,6 @@ class Explorer:
         self.context = context
         self.structure = structure
         self.flow = flow
-        self.precision = Precision(structure, flow)
         self.liveness = liveness
         self._instructs = instructs
         self._explored: dict[int, list[Checkpoint]] = {}
@@ -71,10 +69,14 @@ class Explorer:
         self.state = State()
         self.frame: Frame = self.state.frames[0]
         self.registers: list[Register] = self.frame.registers
+        self.sources: list[int] = self.frame.sources
         self.index = 0
         self.next = 0
         self._previous = -1
-        self._step: Step | None = None
+        #: Whether the running instruction is in the history already.
+        self._noted = False
+        #: The frame and slot that the running load or store found a spilled register in, or left one.
+        self.used: tuple[int, int] | None = None
         self._jumps_at_last = 0
         self._processed_at_last = 0
         self._last_id = 0
@@ -93,6 +95,7 @@ class Explorer:
         self.state = state
         self.frame = state.frames[-1]
         self.registers = self.frame.registers
+        self.sources = self.frame.sources
 
     def fork(self, target: int) -> State:
         """A copy of the state that will go on at ``target`` when this path is finished."""
@@ -120,21 +123,21 @@ class Explorer:
         """This path is finished."""
         self.next = -1
 
-    def remember(self, stack: tuple[int, int] | None = None, linked: Linked = ()) -> None:
-        """Keep the running instruction in the jump history, with the stack slot it used or registers it joined."""
-        state = self.state
-        if self._step is not None:
-            # A step that other paths share is not changed.
-            old = self._step
-            step = Step(old.index, old.previous, old.older, stack or old.stack, linked or old.linked)
-        else:
-            step = Step(self.index, self._previous, state.history, stack, linked)
-            state.history_length += 1
-        state.history = self._step = step
+    def remember(self, stack: tuple[int, int] | None = None) -> None:
+        """Linux keeps the running instruction in its history; ``stack`` is the frame and slot of a spill or fill."""
+        if stack is not None:
+            self.used = stack
+        if not self._noted:
+            self._noted = True
+            self.state.history_length += 1
 
     def mark_precise(self, register: int) -> None:
         """A decision depends on the number in a register."""
-        self.precision.mark(self.state, self.index, register)
+        precision.mark(self.state, register)
+
+    def mark_slot_precise(self, frame: int, slot: int) -> None:
+        """A decision depends on the number spilled in a stack slot."""
+        precision.mark_slot(self.state, frame, slot)
 
     def use_stack(self, frame: Frame, bytes: int) -> None:
         """The function of ``frame`` uses ``bytes`` of its stack; slots it had not used hold nothing."""
@@ -155,13 +158,11 @@ class Explorer:
         forked_at, processed_then = -1, 0
         while True:
             index = self.index
-            self._step = None
+            self._noted = False
             self.processed += 1
             if self.processed > self.limit:
                 raise self._too_large()
             visits[index] += 1
-            state = self.state
-            state.last_index = self._previous
             if pauses[index] and self._is_known(index):
                 self.next = -1
                 if observer is not None:
@@ -238,9 +239,9 @@ class Explorer:
                         checkpoint.hits += 1
                         if flow.landings[index]:
                             self.remember()
-                        self.precision.inherit(checkpoint, state, index)
+                        precision.inherit(checkpoint, state)
                         if loop:
-                            self._add_edge(checkpoint, state, index)
+                            self._add_edge(checkpoint, state)
                         return True
                 if keep:
                     checkpoint.misses += 1
@@ -290,9 +291,9 @@ class Explorer:
         checkpoint = Checkpoint(state.copy(), index)
         self._explored.setdefault(index, []).insert(0, checkpoint)
         self._enter_loop(checkpoint)
+        for frame in state.frames:
+            frame.kept()
         state.parent = checkpoint
-        state.first_index = index
-        state.history = None
         state.history_length = 0
 
     def _clean(self, checkpoint: Checkpoint) -> None:
@@ -330,12 +331,12 @@ class Explorer:
         checkpoint.hits += 1
         if self.flow.landings[index]:
             self.remember()
-        self.precision.inherit(checkpoint, state, index)
-        self._add_edge(checkpoint, state, index)
+        precision.inherit(checkpoint, state)
+        self._add_edge(checkpoint, state)
 
-    def _add_edge(self, checkpoint: Checkpoint, state: State, index: int) -> None:
+    def _add_edge(self, checkpoint: Checkpoint, state: State) -> None:
         for key in self._loop_of(checkpoint):
-            self._loops.setdefault(key, _Loops()).edges.append((checkpoint, state.copy(), index))
+            self._loops.setdefault(key, _Loops()).edges.append((checkpoint, state.copy()))
 
     def _leave_loop(self, checkpoint: Checkpoint) -> None:
         for key in self._loop_of(checkpoint):
@@ -344,13 +345,13 @@ class Explorer:
                 continue
             for _ in range(64):
                 changed = False
-                for target, state, index in loops.edges:
-                    changed |= self.precision.inherit(target, state, index)
+                for target, state in loops.edges:
+                    changed |= precision.inherit(target, state)
                 if not changed:
                     break
             else:
-                for _, state, _ in loops.edges:
-                    self.precision.everything(state)
+                for _, state in loops.edges:
+                    precision.everything(state)
             del self._loops[key]
 
     def last_turn(self, index: int, *, before: Checkpoint | None = None) -> State | None:

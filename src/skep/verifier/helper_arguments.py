@@ -234,7 +234,7 @@ def _constant_key(explorer: Explorer, pointer: Register, size: int) -> int | Non
     spilled = len(key) - len(key.lstrip(SPILL))
     if spilled != size or not one.register.scalar.is_constant:
         return None
-    explorer.precision.mark_slot(explorer.state, explorer.index, pointer.frame, number)
+    explorer.mark_slot_precise(pointer.frame, number)
     return one.register.scalar.value
 
 

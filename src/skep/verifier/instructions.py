@@ -37,6 +37,7 @@ from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.reserved import bad_register, violation
 from skep.verifier.returns import check_nothing_held, leave
 from skep.verifier.scalar import constant
+from skep.verifier.state import LOST
 
 if TYPE_CHECKING:
     from skep.verifier.context import Context
@@ -88,15 +89,25 @@ def _prepared(structure: Structure, context: Context, slot: int) -> Instruct:
         case PacketLoad(indirect=indirect):
             return _packet_load(instruction.src if indirect else None)
         case Call(target="helper"):
-            return call_helper(instruction)
+            return _fresh_result(call_helper(instruction))
         case Call(target="subprogram"):
             return call_subprogram(instruction)
         case Call():
-            return call_kfunc(context, slot, instruction)
+            return _fresh_result(call_kfunc(context, slot, instruction))
         case Exit():
             return leave
         case AddressSpaceCast():
             return cast_address(instruction)
+
+
+def _fresh_result(call: Instruct) -> Instruct:
+    """The step of a call whose result comes from no number of the program."""
+
+    def step(explorer: Explorer) -> None:
+        explorer.sources[0] = 0
+        call(explorer)
+
+    return step
 
 
 def _refuse(message: str) -> Instruct:
@@ -134,6 +145,10 @@ def _wide_load(structure: Structure, context: Context, slot: int, meaning: WideL
                 loaded = register(Kind.MAP_VALUE, offset=reference.offset or 0, subject=map)
         case "function":
             callee = structure.by_start[slot + 1 + instruction.imm]
+            if context.spec.btf is None:
+                return _refuse("missing btf func_info")
+            if callee.is_global:
+                return _refuse("callback function not static")
             loaded = register(Kind.FUNCTION, subject=callee.index)
         case _:
             assert in_kernel is not None
@@ -142,6 +157,7 @@ def _wide_load(structure: Structure, context: Context, slot: int, meaning: WideL
     def step(explorer: Explorer) -> None:
         writable(explorer, dst)
         explorer.registers[dst] = loaded
+        explorer.sources[dst] = 0
         explorer.next = explorer.index + 2
 
     return step
@@ -162,6 +178,7 @@ def _packet_load(index: int | None) -> Instruct:
             readable(explorer, index)
         memory.check_unmodified(6, context)
         explorer.registers[0:6] = (ANY_NUMBER, *(NOTHING,) * 5)
+        explorer.sources[0] = LOST
         explorer.next = explorer.index + 1
 
     return step

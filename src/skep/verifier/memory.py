@@ -22,6 +22,7 @@ from skep.verifier.maps import MapFacts
 from skep.verifier.register import ALLOCATED, ANY_NUMBER, MAYBE_NULL, READ_ONLY, UNTRUSTED, Kind, Register, number
 from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.scalar import S64_MIN, constant
+from skep.verifier.state import LOST, R10
 from skep.verifier.structure import OFFSET_LIMIT
 from skep.verifier.text import tnum_text
 
@@ -65,6 +66,7 @@ def load(instruction: Instruction, row: Row) -> Instruct:
         pointer = registers[src]
         if is_acquire:
             _check_atomic_pointer(explorer, src, pointer)
+        explorer.used = None
         result = check(explorer, Access(src, pointer, offset, size, strict=is_acquire))
         if result is None:
             result = ANY_NUMBER
@@ -75,9 +77,25 @@ def load(instruction: Instruction, row: Row) -> Instruct:
                 result = number(value, result.id, result.flags, result.offset)
         _check_same_kind(explorer, pointer)
         registers[dst] = result
+        explorer.sources[dst] = _source_of_used(explorer)
         explorer.next = explorer.index + 1
 
     return step
+
+
+def _source_of_used(explorer: Explorer) -> int:
+    """Where the number came from that the running load found on the stack; nowhere, if it found none."""
+    used = explorer.used
+    return 0 if used is None else explorer.state.frames[used[0]].source_of_slot(used[1])
+
+
+def _stored(explorer: Explorer, dst: int, source: int) -> None:
+    """A store through ``dst`` is done: what it left on the stack came from ``source``."""
+    if dst != R10:
+        explorer.sources[dst] |= LOST
+    used = explorer.used
+    if used is not None:
+        explorer.state.frames[used[0]].slot_sources[used[1]] = source
 
 
 def store(instruction: Instruction, row: Row) -> Instruct:
@@ -96,6 +114,7 @@ def store(instruction: Instruction, row: Row) -> Instruct:
         pointer = registers[dst]
         if is_release:
             _check_atomic_pointer(explorer, dst, pointer)
+        explorer.used = None
         if pointer.kind is Kind.STACK:
             if not (pointer.scalar.is_constant and (offset + pointer.offset) % size == 0):
                 _check_alignment(explorer, Access(dst, pointer, offset, size))
@@ -110,6 +129,7 @@ def store(instruction: Instruction, row: Row) -> Instruct:
                 Access(dst, pointer, offset, size, value, src if by_register else None, strict=is_release),
             )
         _check_same_kind(explorer, pointer)
+        _stored(explorer, dst, explorer.sources[src] if by_register else 0)
         explorer.next = explorer.index + 1
 
     return step
@@ -134,16 +154,20 @@ def atomic(instruction: Instruction, row: Row) -> Instruct:
             raise Rejection(f"BPF_ATOMIC stores into R{dst} arena is not allowed", register=dst, pointer=pointer)
         if result is not None:
             writable(explorer, result)
+        explorer.used = None
         loaded = check(explorer, Access(dst, pointer, offset, size, strict=True))
+        source = _source_of_used(explorer)
         # A store of any number: the old contents decide what it is.
         check(explorer, Access(dst, pointer, offset, size, _ANYTHING, None, strict=True))
         if pointer.kind is Kind.STACK and pointer.scalar.is_constant:
             _spoil(explorer, pointer, offset + pointer.offset, size)
+        _stored(explorer, dst, explorer.sources[src])
         if result is not None:
             value = ANY_NUMBER if loaded is None else loaded
             if size < 8 and value.kind is Kind.SCALAR:
                 value = number(zero_extended(value.scalar, size), value.id, value.flags, value.offset)
             registers[result] = value
+            explorer.sources[result] = source
         _check_same_kind(explorer, pointer)
         explorer.next = explorer.index + 1
 

@@ -156,8 +156,7 @@ def _fill(explorer: Explorer, frame: Frame, number: int, start: int, size: int) 
         raise Rejection("invalid size of register fill", size=size)
     if size <= width and start == 0:
         bits = register.scalar.umax.bit_length()
-        if size == 4 and width == 4 and bits <= 32:
-            explorer.remember(stack=(frame.index, number))
+        explorer.remember(stack=(frame.index, number))
         return with_id(register, 0) if bits > 8 * size else register
     wanted = spilled.bytes[start : start + size]
     if wanted == SPILL * size and register.is_zero:

@@ -1,8 +1,7 @@
 """The state of a program at one instruction, on one path: frames with registers and stacks, and what is held.
 
-A state is copied where a path forks. Registers and slots are immutable, so a copy is two short lists a frame. The
-jump history is a chain of immutable links shared between copies; each link is one step that did not simply go on to
-the next instruction, or that ``precision`` must know more of.
+A state is copied where a path forks. Registers and slots are immutable, so a copy is a few short lists a frame. With
+each register goes where its number came from since the last checkpoint (``sources``), for ``precision``.
 """
 
 from __future__ import annotations
@@ -56,39 +55,47 @@ class HeldLock:
 #: Registers that held the same number at a jump: (frame, register or stack slot, whether it is a slot).
 Linked = tuple[tuple[int, int, bool], ...]
 
+# Where a number came from, as a set of the registers and stack slots of the checkpoint that the path passed last: an
+# integer with a bit for each.
 
-class Step:
-    """A link of the jump history: that ``index`` was reached from ``previous``.
+#: Some of it came a way that cannot be traced.
+LOST: Final = 1
+_REGISTERS: Final = 11
+#: Bits of one frame: its registers, then its slots.
+SPAN: Final = _REGISTERS + 64
+FRAME_MASK: Final = (1 << SPAN) - 1
+REGISTER_MASK: Final = (1 << _REGISTERS) - 1
 
-    ``stack`` is the (frame, slot) that the instruction spilled a register to or filled one from, ``linked`` the
-    registers that a jump refined together.
-    """
 
-    __slots__ = ("index", "linked", "older", "previous", "stack")
+def slot_bit(frame: int, slot: int) -> int:
+    """The set of one stack slot."""
+    return 1 << 1 + frame * SPAN + _REGISTERS + slot
 
-    def __init__(
-        self,
-        index: int,
-        previous: int,
-        older: Step | None,
-        stack: tuple[int, int] | None = None,
-        linked: Linked = (),
-    ) -> None:
-        self.index = index
-        self.previous = previous
-        self.older = older
-        self.stack = stack
-        self.linked = linked
+
+#: By frame, what each register holds right at a checkpoint; the frame pointer is never a number.
+_ITSELF: Final = [[*(1 << 1 + frame * SPAN + index for index in range(R10)), 0] for frame in range(16)]
 
 
 class Frame:
     """One function call: r0 to r10 and the stack, slot 0 being the one right below the frame pointer.
 
     ``call_site`` is the instruction that called (-1 in the first frame). In a callback, ``callback`` is how its
-    return value is limited, and ``rounds`` how often the caller's loop was entered.
+    return value is limited, and ``rounds`` how often the caller's loop was entered. ``sources`` is, by register,
+    where its number came from; so is ``slot_sources``, for the slots that were written since the last checkpoint.
     """
 
-    __slots__ = ("call_site", "callback", "index", "registers", "rounds", "slots", "subprogram")
+    __slots__ = (
+        "call_site",
+        "callback",
+        "index",
+        "is_new",
+        "registers",
+        "rounds",
+        "slot_sources",
+        "slots",
+        "sources",
+        "subprogram",
+    )
 
     def __init__(self, index: int, subprogram: int, call_site: int) -> None:
         self.index = index
@@ -98,6 +105,23 @@ class Frame:
         self.slots: list[Slot] = []
         self.callback: tuple[int, int] | None = None
         self.rounds = 0
+        self.sources: list[int] = [0] * _REGISTERS
+        self.slot_sources: dict[int, int] = {}
+        #: Entered since the last checkpoint.
+        self.is_new = True
+
+    def source_of_slot(self, slot: int) -> int:
+        """Where the number in a stack slot came from."""
+        found = self.slot_sources.get(slot)
+        if found is not None:
+            return found
+        return 0 if self.is_new else slot_bit(self.index, slot)
+
+    def kept(self) -> None:
+        """A checkpoint holds this frame as it is: numbers come from there from now on."""
+        self.sources[:] = _ITSELF[self.index]
+        self.slot_sources = {}
+        self.is_new = False
 
     def copy(self) -> Frame:
         """The same frame, to be changed on its own."""
@@ -109,25 +133,26 @@ class Frame:
         new.slots = self.slots[:]
         new.callback = self.callback
         new.rounds = self.rounds
+        new.sources = self.sources[:]
+        new.slot_sources = self.slot_sources.copy()
+        new.is_new = self.is_new
         return new
 
 
 class State:
     """Where one path has got to.
 
-    ``parent`` is the checkpoint that the path passed last, ``history`` what happened since. ``references`` and
-    ``locks`` are what is held, ``irqs`` the interrupt flags that were saved, in order.
+    ``parent`` is the checkpoint that the path passed last, ``history_length`` how many jumps, landings and uses of
+    the stack Linux has kept in its history since. ``references`` and ``locks`` are what is held, ``irqs`` the
+    interrupt flags that were saved, in order.
     """
 
     __slots__ = (
         "asynchronous_entries",
         "callback_turns",
-        "first_index",
         "frames",
-        "history",
         "history_length",
         "irqs",
-        "last_index",
         "locks",
         "may_goto_turns",
         "parent",
@@ -140,9 +165,6 @@ class State:
     def __init__(self) -> None:
         self.frames: list[Frame] = [Frame(0, 0, -1)]
         self.parent: Checkpoint | None = None
-        self.first_index = 0
-        self.last_index = 0
-        self.history: Step | None = None
         self.history_length = 0
         self.references: tuple[Reference, ...] = ()
         self.locks: tuple[HeldLock, ...] = ()
@@ -161,9 +183,6 @@ class State:
         new = State.__new__(State)
         new.frames = [frame.copy() for frame in self.frames]
         new.parent = self.parent
-        new.first_index = self.first_index
-        new.last_index = self.last_index
-        new.history = self.history
         new.history_length = self.history_length
         new.references = self.references
         new.locks = self.locks
