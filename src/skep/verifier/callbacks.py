@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _LOOP = prototypes.number("loop")
 _FOR_EACH = prototypes.number("for_each_map_elem")
 _DRAIN = prototypes.number("user_ringbuf_drain")
+_FIND_VMA = prototypes.number("find_vma")
 
 #: A callback says 0 to go on and 1 to stop.
 _GO_ON_OR_STOP = (0, 1)
@@ -41,12 +42,10 @@ def schedule(explorer: Explorer, row: HelperPrototype, passed: Passed) -> None:
         if explorer.frame.rounds >= explorer.registers[1].scalar.umax:
             explorer.frame.rounds = 0
             return
-    elif row.number not in (_FOR_EACH, _DRAIN):
+    elif row.number not in (_FOR_EACH, _DRAIN, _FIND_VMA):
         raise NotCovered(f"callbacks of helper bpf_{row.name}")
     assert passed.function is not None
     function = explorer.structure.subprograms[passed.function]
-    if function.is_global:
-        raise NotCovered(f"global function {function.name} as a callback")
     function.is_callback = True
     new_frame(explorer, function.index, explorer.index)
     other = explorer.fork(function.start)
@@ -61,13 +60,16 @@ def schedule(explorer: Explorer, row: HelperPrototype, passed: Passed) -> None:
         callee.registers[1] = register(Kind.DYNPTR, id=explorer.new_id(), subject=DynptrType.LOCAL)
         callee.registers[2] = caller.registers[3]
         callee.registers[3:6] = (NOTHING,) * 3
+    elif row.number == _FIND_VMA:
+        callee.registers[1] = caller.registers[1]
+        callee.registers[2] = register(Kind.OBJECT, subject=explorer.context.kernel_types.struct("vm_area_struct"))
+        callee.registers[3] = caller.registers[4]
+        callee.registers[4:6] = (NOTHING,) * 2
     else:
         map = passed.map
         assert isinstance(map, MapFacts)
         if map.type.label not in _ITERABLE:
-            raise Rejection(
-                f"cannot pass map_type {int(map.type)} into func bpf_for_each_map_elem#{row.number}", map=map.name
-            )
+            raise Rejection("callback function not allowed for map", map=map.name)
         callee.registers[1] = register(Kind.MAP, subject=map)
         callee.registers[2] = register(Kind.MAP_KEY, ZERO, extent=map.key_size, subject=map)
         callee.registers[3] = register(Kind.MAP_VALUE, subject=map)
@@ -87,8 +89,6 @@ def call_back(explorer: Explorer, subprogram: int | None, prepare: Callable[[Fra
     """
     assert subprogram is not None
     function = explorer.structure.subprograms[subprogram]
-    if function.is_global:
-        raise NotCovered(f"global function {function.name} as a callback")
     function.is_callback = True
     new_frame(explorer, function.index, explorer.index)
     other = explorer.fork(function.start)

@@ -72,8 +72,6 @@ _CASTS = frozenset(
         "skc_to_tcp_request_sock",
     )
 )
-#: Helpers whose rules beyond their prototypes are not checked here.
-_NOT_COVERED = frozenset(prototypes.number(name) for name in ("find_vma",))
 
 
 def call_helper(instruction: Instruction) -> Instruct:
@@ -87,8 +85,6 @@ def call_helper(instruction: Instruction) -> Instruct:
         _check_permitted(explorer, helper, name)
         row = prototypes.prototype(helper, explorer.context.type)
         sections.check_helper(explorer, row)
-        if helper in _NOT_COVERED:
-            raise NotCovered(f"helper bpf_{name}", instruction=explorer.index)
         special = _OWN_RULES.get(helper)
         if special is None:
             _call(explorer, row)
