@@ -49,6 +49,7 @@ _POINTERS: dict[str, tuple[Kind, int]] = {
     "socket_or_null": (Kind.SOCKET, MAYBE_NULL),
     "sock_common_or_null": (Kind.SOCK_COMMON, MAYBE_NULL),
     "object": (Kind.OBJECT, TRUSTED),
+    "buffer": (Kind.TRACEPOINT_BUFFER, 0),
 }
 
 
@@ -70,6 +71,7 @@ _TABLES: Mapping[ProgramType, Table] = MappingProxyType(
         _T.TRACEPOINT: _table(_every(8, 8192)),
         _T.PERF_EVENT: _table("r1 168-184; r2 168-184; r4 168-184; r8 0-184"),
         _T.RAW_TRACEPOINT: _table(_every(0, 96)),
+        _T.RAW_TRACEPOINT_WRITABLE: _table("r1 1-96; r2 2-96; r4 4-96; r8 0-96", at0="buffer"),
         _T.SOCK_OPS: _table(
             "r1 212-213; r2 212-214; r4 0-168 208-216; r8 168-208 216-224; w4 4-8 164-168",
             at184="socket_or_null",

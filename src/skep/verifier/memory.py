@@ -548,6 +548,8 @@ def check_buffer(index: int, pointer: Register, offset: int, size: int) -> None:
     place = offset + pointer.offset
     if place < 0:
         way = "rdonly" if pointer.flags & READ_ONLY else "rdwr"
+        if pointer.kind is Kind.TRACEPOINT_BUFFER:
+            way = "tracepoint"
         raise Rejection(f"R{index} invalid {way} buffer access: off={place}, size={size}", register=index)
     if not pointer.scalar.is_constant or pointer.scalar.value:
         raise Rejection(
@@ -574,6 +576,7 @@ _CHECKERS: dict[Kind, _Checker] = {
     Kind.FLOW_KEYS: _check_flow_keys,
     Kind.MEMORY: _check_memory,
     Kind.BUFFER: _check_buffer,
+    Kind.TRACEPOINT_BUFFER: _check_buffer,
     Kind.ARENA: _check_arena,
     Kind.MAP: _check_map,
     Kind.SOCKET: _check_socket,
