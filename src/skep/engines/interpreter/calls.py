@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from skep.engines.interpreter import access
 from skep.engines.interpreter.arguments import check_arguments
 from skep.errors import Fault, RequestError, UnsupportedError
 from skep.isa.meaning import MASK32, MASK64
@@ -187,9 +186,12 @@ def load_packet(e: Execution, size: int, offset: int) -> int | None:
         raise Fault(f"loads from a packet in the classic way, which programs of type {e.kind.label} cannot do")
     if offset < 0 or start + offset + size > end:
         return None
-    low, _, view, _ = access.reach(e, start + offset, size, "reads", store=False)
-    place = start + offset - low
-    return int.from_bytes(view[place : place + size], "big")
+    # What lies before the packet that the program sees, as its link-layer header may, is read only in this way.
+    region = e.space.find(start + offset, size)
+    if region is None:
+        return None
+    place = start + offset - region.address
+    return int.from_bytes(e.view(region)[place : place + size], "big")
 
 
 def _native(e: Execution, name: str) -> int:
