@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from skep.verifier.attachment import Hook
-from skep.verifier.register import ANY_NUMBER, MAYBE_NULL, Kind, Register, register
+from skep.objects.kinds import ProgramType
+from skep.verifier.attachment import Hook, security_range
+from skep.verifier.register import ANY_NUMBER, MAYBE_NULL, Kind, Register, number, register
 from skep.verifier.rejection import Rejection
+from skep.verifier.scalar import scalar
 
 if TYPE_CHECKING:
     from skep.verifier.exploration import Explorer
@@ -14,6 +16,15 @@ if TYPE_CHECKING:
 
 _SLOT: Final = 8
 _SLOTS: Final = 12
+
+
+def _result(explorer: Explorer, hook: Hook) -> Register:
+    """What the function returned: of a security hook it is known what it may be."""
+    if explorer.context.type is not ProgramType.LSM:
+        return ANY_NUMBER
+    limits = security_range(explorer.context)
+    known = None if limits is None else scalar(s64=limits, s32=limits)
+    return ANY_NUMBER if known is None else number(known)
 
 
 def argument_access(explorer: Explorer, access: Access, hook: Hook) -> Register:
@@ -28,7 +39,7 @@ def argument_access(explorer: Explorer, access: Access, hook: Hook) -> Register:
             if seen.problem:
                 details = (seen.problem,)
             elif seen.kind is Kind.SCALAR:
-                return ANY_NUMBER
+                return _result(explorer, hook) if seen is hook.result else ANY_NUMBER
             elif size != _SLOT:
                 details = (f"func '{hook.name}' size {size} must be {_SLOT}",)
             else:

@@ -140,6 +140,23 @@ _SLEEPABLE_MEMBERS: Final = {"bpf_dummy_ops": frozenset({"test_sleepable"})}
 #: Arguments that the kernel shows as something more special than their type: by table, type to type.
 _PROMOTED: Final = {"tcp_congestion_ops": {"sock": "tcp_sock"}}
 
+#: Security hooks that programs cannot be attached to.
+_DISABLED_HOOKS: Final = frozenset(
+    {
+        "vm_enough_memory",
+        "inode_need_killpriv",
+        "inode_getsecurity",
+        "inode_listsecurity",
+        "inode_copy_up_xattr",
+        "getselfattr",
+        "getprocattr",
+        "setprocattr",
+        "key_getsecurity",
+        "audit_rule_match",
+        "ismaclabel",
+    }
+)
+
 _MAY_SLEEP: Final = frozenset(
     {ProgramType.TRACING, ProgramType.LSM, ProgramType.STRUCT_OPS, ProgramType.KPROBE, ProgramType.SYSCALL}
 )
@@ -159,8 +176,13 @@ def check_attachment(context: Context) -> None:
         if not context.is_gpl:
             raise Rejection("struct ops programs must have a GPL compatible license")
         _check_member(context, *member_of(spec))
-    elif type is ProgramType.LSM and not context.is_gpl:
+    if type is ProgramType.LSM and not context.is_gpl:
         raise Rejection("LSM programs must have a GPL compatible license")
+    if type in (ProgramType.TRACING, ProgramType.LSM):
+        hook = context.hook
+        if type is ProgramType.LSM and hook.name.removeprefix(_PREFIXES[_A.LSM_MAC]) in _DISABLED_HOOKS:
+            function = context.kernel_types.function(hook.name)
+            raise Rejection(f"attach_btf_id {function.id if function else 0} points to disabled hook", hook=hook.name)
 
 
 def _check_member(context: Context, table: str, member: str) -> None:
@@ -303,3 +325,20 @@ def returns_pointer(context: Context) -> bool:
     found = types.btf.member(types.struct(table).id, member)
     prototype: FunctionPrototype | None = None if found is None else types.prototype(found.type)
     return prototype is not None and isinstance(types.btf.resolve(prototype.result), Pointer)
+
+
+#: An error number, or 0: what security hooks answer, but for those that answer yes or no.
+_ERROR_NUMBER: Final = (-4095, 0)
+_BOOLEAN_HOOKS: Final = frozenset(
+    {"bpf_lsm_inode_xattr_skipcap", "bpf_lsm_xfrm_state_pol_flow_match", "bpf_lsm_audit_rule_known"}
+)
+
+
+def security_range(context: Context) -> tuple[int, int] | None:
+    """What programs of a security hook may return, or None if anything."""
+    hook = context.hook
+    if context.attach_type is _A.LSM_CGROUP:
+        return (1, 1) if hook.is_void else (0, 1)
+    if hook.is_void:
+        return None
+    return (0, 1) if hook.name in _BOOLEAN_HOOKS else _ERROR_NUMBER

@@ -16,7 +16,7 @@ from skep.verifier import callbacks, dynptrs, kptrs, map_rules, references, sect
 from skep.verifier.flow import CALLBACK_HELPERS
 from skep.verifier.format_strings import SNPRINTF, check_snprintf
 from skep.verifier.helper_arguments import Passed, check_arguments
-from skep.verifier.helper_conditions import check_conditions, check_function_address
+from skep.verifier.helper_conditions import check_call, check_conditions
 from skep.verifier.locks import check_call_allowed
 from skep.verifier.maps import MapFacts
 from skep.verifier.register import (
@@ -117,7 +117,7 @@ def _check_permitted(explorer: Explorer, helper: int, name: str | None) -> None:
         raise Rejection("cannot call GPL-restricted function from non-GPL compatible program", helper=name)
     if row.might_sleep and not explorer.sleepable:
         raise Rejection("helper call might sleep in a non-sleepable prog", helper=name)
-    check_function_address(context, name)
+    check_call(context, name)
 
 
 def _call(explorer: Explorer, row: HelperPrototype) -> None:

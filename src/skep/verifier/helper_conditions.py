@@ -77,9 +77,11 @@ def _in_probe(context: Context, name: str) -> bool:
     return True
 
 
-def check_function_address(context: Context, name: str) -> None:
-    """Refuse to ask for the function that is traced where none is."""
+def check_call(context: Context, name: str) -> None:
+    """Refuse to ask for the function that is traced where none is, and to change a result that there is not."""
     type = context.type
+    if name == "set_retval" and context.attach_type is _A.LSM_CGROUP and context.hook.is_void:
+        raise Rejection("BPF_LSM_CGROUP that attach to void hooks can't modify return value!", helper=name)
     if name != "get_func_ip" or type is _T.KPROBE:
         return
     text = f"func bpf_{name}#{prototypes.number(name)}"

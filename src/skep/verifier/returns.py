@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from skep.objects.kinds import AttachType, ProgramType
 from skep.verifier import sections
-from skep.verifier.attachment import returns_pointer
+from skep.verifier.attachment import returns_pointer, security_range
 from skep.verifier.checks import readable
 from skep.verifier.register import Kind
 from skep.verifier.rejection import NotCovered, Rejection
@@ -59,11 +59,6 @@ _TRACING_RANGES: dict[AttachType | None, tuple[int, int]] = {
     _A.TRACE_FEXIT: (0, 0),
     _A.TRACE_ITER: _SWITCH,
 }
-#: An error number, or 0: what security hooks answer, but for those that answer yes or no.
-_ERROR_NUMBER = (-4095, 0)
-_BOOLEAN_HOOKS = frozenset(
-    {"bpf_lsm_inode_xattr_skipcap", "bpf_lsm_xfrm_state_pol_flow_match", "bpf_lsm_audit_rule_known"}
-)
 _BY_ATTACH = frozenset({_T.CGROUP_SKB, _T.CGROUP_SOCK_ADDR, _T.KPROBE})
 
 
@@ -74,7 +69,7 @@ def return_range(context: Context) -> tuple[int, int] | None:
         case _T.TRACING:
             return _TRACING_RANGES.get(attach_type)
         case _T.LSM:
-            return _security_range(context)
+            return security_range(context)
         case _T.STRUCT_OPS:
             if returns_pointer(context):
                 raise NotCovered("a member of a table of programs that returns a pointer")
@@ -86,15 +81,6 @@ def return_range(context: Context) -> tuple[int, int] | None:
     if program in _BY_ATTACH and attach_type in _ATTACH_RANGES:
         return _ATTACH_RANGES[attach_type]
     return _RANGES.get(program)
-
-
-def _security_range(context: Context) -> tuple[int, int] | None:
-    hook = context.hook
-    if context.attach_type is _A.LSM_CGROUP:
-        return _ONE if hook.is_void else _SWITCH
-    if hook.is_void:
-        return None
-    return _SWITCH if hook.name in _BOOLEAN_HOOKS else _ERROR_NUMBER
 
 
 def leave(explorer: Explorer) -> None:
