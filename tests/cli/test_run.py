@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -142,3 +147,43 @@ def test_relocations_are_for_this_kernel_unless_another_is_named(skep: Skep) -> 
     assert field is not None
     (run,) = objects(skep("run", RUNS / "offset.bpf.o", "--data", PACKET.hex(), "--json"))
     assert run["retval"] == field.bit_offset // 8 > 0
+
+
+def on_a_terminal(*arguments: object) -> tuple[str, str]:
+    """Standard output of ``skep`` and what it shows on standard error, which is a terminal."""
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "skep", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        # A terminal whose last writer is gone gives an error to its reader.
+        with contextlib.suppress(OSError):
+            while part := os.read(ours, 4096):
+                shown += part
+        os.close(ours)
+        assert process.stdout is not None
+        output = process.stdout.read()
+    assert process.returncode == 0
+    return output, shown.decode()
+
+
+def test_a_long_run_shows_its_progress_on_a_terminal() -> None:
+    total = 240 * 200_000
+    output, shown = on_a_terminal("run", COUNTER, "--pcap", TRAFFIC, "--repeat", 200_000, "--engine", "jit", "--json")
+    seen = {int(done) for done in re.findall(rf"(\d+)/{total}", shown)}
+    # It moves, and nothing of it is in the output.
+    assert len(seen) > 2
+    assert max(seen) <= total
+    assert "running" in shown
+    (runs,) = (json.loads(line) for line in output.splitlines())
+    assert runs["packets"] == total
+
+
+def test_a_short_run_shows_none() -> None:
+    _, shown = on_a_terminal("run", COUNTER, "--pcap", TRAFFIC, "--engine", "interpreter")
+    assert shown == ""
