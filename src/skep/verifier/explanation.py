@@ -15,7 +15,7 @@ from skep.verifier.case import Case
 from skep.verifier.messages import FORMS
 from skep.verifier.messages.general import general
 from skep.verifier.story import Step
-from skep.verifier.tales import usual
+from skep.verifier.telling import usual
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ class Story:
             if held.kind is not Kind.NOT_INITIALISED:
                 self.tell(self.at, f"here r{register} is {words(held)}")
         for event in events:
-            operand = self._operand(event)
+            operand = self.operand(event)
             if operand is not None and event.after.is_pointer:
                 self._tell_events(event.at, operand)
                 break
@@ -108,12 +108,12 @@ class Story:
     def operand_events(self, events: Iterable[Event]) -> tuple[Event, list[Event]] | None:
         """Of a pointer's events, the last that added a register, and that register's own events."""
         for event in events:
-            operand = self._operand(event)
+            operand = self.operand(event)
             if operand is not None and event.after.is_pointer:
                 return event, self._events(event.at, operand)
         return None
 
-    def _operand(self, event: Event) -> Place | None:
+    def operand(self, event: Event) -> Place | None:
         """The register that an arithmetic event combined with, where it is an unknown number."""
         row = self.trail.row(event.at)
         if event.what != "changed" or row is None or not isinstance(row.meaning, Alu) or row.operand != "src":

@@ -2,8 +2,10 @@
 
 from skep.verifier.case import MessageForm
 from skep.verifier.messages.calls import FORMS as _CALLS
+from skep.verifier.messages.functions import FORMS as _FUNCTIONS
 from skep.verifier.messages.held import FORMS as _HELD
 from skep.verifier.messages.kernel_objects import FORMS as _KERNEL_OBJECTS
+from skep.verifier.messages.kfuncs import FORMS as _KFUNCS
 from skep.verifier.messages.memory import FORMS as _MEMORY
 from skep.verifier.messages.pointers import FORMS as _POINTERS
 from skep.verifier.messages.special_fields import FORMS as _SPECIAL_FIELDS
@@ -16,6 +18,8 @@ FORMS: tuple[MessageForm, ...] = (
     *_HELD,
     *_SPECIAL_FIELDS,
     *_KERNEL_OBJECTS,
+    *_KFUNCS,
+    *_FUNCTIONS,
     *_CALLS,
     *_STRUCTURE,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skep.verifier import tales
+from skep.verifier import tales_calls, telling
 from skep.verifier.case import REGISTER, MessageForm, form
 
 FORMS: tuple[MessageForm, ...] = (
@@ -12,7 +12,7 @@ FORMS: tuple[MessageForm, ...] = (
         "Programs of this type may not call {helper}().",
         "Which helpers may be called depends on where a program runs.",
         "Use a helper that this type has, or a program of another type.",
-        tales.helper_type,
+        tales_calls.helper_type,
     ),
     form(
         r"invalid func unknown#(?P<number>-?\d+)",
@@ -20,7 +20,7 @@ FORMS: tuple[MessageForm, ...] = (
         "There is no helper with the number {number}.",
         "The object was built for a newer kernel, or an instruction for another one was poisoned when it was loaded.",
         "Check for the feature before it is used (bpf_core_...), or build for this kernel.",
-        tales.usual,
+        telling.usual,
     ),
     form(
         r"cannot call GPL-restricted function from non-GPL compatible program",
@@ -28,7 +28,7 @@ FORMS: tuple[MessageForm, ...] = (
         "The function called is only for programs under a licence compatible with the GPL.",
         "The object declares another licence, or none.",
         'Declare char LICENSE[] SEC("license") = "GPL"; if that is its licence.',
-        tales.usual,
+        telling.usual,
     ),
     form(
         r"helper call might sleep in a non-sleepable prog|"
@@ -38,7 +38,7 @@ FORMS: tuple[MessageForm, ...] = (
         "Only sleepable programs may wait for memory or locks.",
         'Use a sleepable section (SEC("fentry.s/..."), SEC("lsm.s/..."), SEC("syscall")), or a function that does '
         "not sleep.",
-        tales.usual,
+        telling.usual,
     ),
     form(
         r"helper access to the packet is not allowed",
@@ -46,7 +46,7 @@ FORMS: tuple[MessageForm, ...] = (
         "A pointer into the packet is passed to a helper that does not take one.",
         "Only some helpers read packets directly.",
         "Copy the bytes to a local variable first, and pass its address.",
-        tales.usual,
+        telling.usual,
     ),
     form(
         rf"{REGISTER} type=(?P<type>\w+) expected=(?P<expected>.*)",
@@ -54,7 +54,7 @@ FORMS: tuple[MessageForm, ...] = (
         "Argument {register} is of kind {type}; the function takes: {expected}.",
         "The prototype fixes what each argument must point to.",
         "Pass a pointer of that kind: copy data to a local variable first, or check for null what may be null.",
-        tales.argument,
+        tales_calls.argument,
     ),
     form(
         r"cannot pass map_type \d+ into func (?P<helper>\w+)#\d+|expected prog array map for tail call",
@@ -62,7 +62,7 @@ FORMS: tuple[MessageForm, ...] = (
         "The call does not take maps of this type.",
         "Some maps are for certain helpers only, and some helpers for certain maps.",
         "Use the helper made for this map type, or a map of another type.",
-        tales.map_type,
+        tales_calls.map_type,
     ),
     form(
         r"invalid map_ptr to access map->(?P<what>key|value)",
@@ -70,7 +70,7 @@ FORMS: tuple[MessageForm, ...] = (
         "It is not known which map is meant, so the size of its {what} is not known.",
         "The map argument comes before the {what}, and names one map.",
         "Pass the map itself (&map), or what an outer map's lookup returned.",
-        tales.usual,
+        telling.usual,
     ),
     form(
         r"get_local_storage\(\) doesn't support non-zero flags",
@@ -78,7 +78,7 @@ FORMS: tuple[MessageForm, ...] = (
         "bpf_get_local_storage() is called with flags.",
         "There are none.",
         "Pass 0.",
-        tales.flags,
+        tales_calls.flags,
     ),
     form(
         r"Caller passes invalid args into func#(?P<number>\d+) \('(?P<function>\w+)'\)",
@@ -87,7 +87,7 @@ FORMS: tuple[MessageForm, ...] = (
         "A global function is verified on its own, for any arguments of its declared types; calls are held to them.",
         "Pass the declared type (check pointers for null, give memory its full size), tag parameters "
         "(__arg_ctx, __arg_nonnull, __arg_nullable), or make the function static.",
-        tales.usual,
+        tales_calls.global_call,
     ),
     form(
         r"(?P<helper>\w+)\(\) may write into memory pointed by R(?P<register>\d+) type=(?P<type>\w+)",
@@ -95,7 +95,7 @@ FORMS: tuple[MessageForm, ...] = (
         "{helper}() would write to memory of the kind {type}.",
         "A kernel object is not a program's buffer.",
         "Pass a local variable or a map value to be filled in.",
-        tales.argument,
+        tales_calls.argument,
     ),
     form(
         r"LD_ABS is only allowed in functions that return 'int'\.|BPF_LD_\[ABS\|IND\] instructions not allowed .*|"
@@ -112,6 +112,6 @@ FORMS: tuple[MessageForm, ...] = (
         "The call gets a pointer that is no map, or none into a map's value.",
         "It works on a field in a map's value, and on that map.",
         "Pass &map, and the address of the field in a value that was looked up.",
-        tales.argument,
+        tales_calls.argument,
     ),
 )

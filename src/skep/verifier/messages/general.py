@@ -6,7 +6,7 @@ import re
 
 from skep.verifier.case import MessageForm, form
 
-_LOOK = "Look at the path below and at the line it ends in; the message is the kernel's own, and can be searched for."
+_LOOK = "Look at the path that led there, and at the line it ends in; the message is the kernel's own."
 
 #: Words that show what a message is about, the most specific first.
 _FORMS = (

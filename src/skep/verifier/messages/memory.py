@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skep.verifier import tales
+from skep.verifier import tales_calls, tales_memory, telling
 from skep.verifier.case import REGISTER, MessageForm, form
 
 FORMS: tuple[MessageForm, ...] = (
@@ -13,7 +13,7 @@ FORMS: tuple[MessageForm, ...] = (
         "Each program type shows some fields of its context, each in certain sizes, and few of them for writing.",
         "Use a field that this program type has, as a whole and with its declared type; if the compiler narrowed the "
         "access, read the field into a volatile variable first.",
-        tales.context_field,
+        tales_memory.context_field,
     ),
     form(
         rf"{REGISTER} invalid mem access 'scalar'",
@@ -23,7 +23,7 @@ FORMS: tuple[MessageForm, ...] = (
         "store to the stack or by a call that moves the packet.",
         "Keep the pointer itself, load it again after such a call, and use bpf_probe_read_kernel() for addresses of "
         "kernel memory.",
-        tales.number_followed,
+        tales_memory.number_followed,
     ),
     form(
         rf"{REGISTER} invalid mem access '(?P<type>\w+)_or_null_?'",
@@ -31,7 +31,7 @@ FORMS: tuple[MessageForm, ...] = (
         "Register {register} may be null and is followed without a check.",
         "It comes from a call that may fail, and is not compared with null between that call and this instruction.",
         "Check the pointer: if (!pointer) return 0; before it is used.",
-        tales.null,
+        tales_memory.null,
     ),
     form(
         rf"{REGISTER} invalid mem access 'pkt_end'",
@@ -54,7 +54,7 @@ FORMS: tuple[MessageForm, ...] = (
         "A packet pointer may be followed only as far as a comparison with data_end has covered on this path.",
         "Compare before the access: if (data + offset + size > data_end) return ...; with the very pointer that is "
         "followed, and bound any variable part (& 0x3f) before it is added.",
-        tales.packet,
+        tales_memory.packet,
     ),
     form(
         rf"{REGISTER} (?P<end>min|max) value is outside of the allowed memory range",
@@ -63,7 +63,7 @@ FORMS: tuple[MessageForm, ...] = (
         "What is known of the offset here allows values that leave the map value or memory region.",
         "Compare the index with the number of elements right before the access, in the same unsigned variable, or "
         "mask it: index & (SIZE - 1).",
-        tales.outside,
+        tales_memory.outside,
     ),
     form(
         rf"{REGISTER} unbounded memory access, make sure to bounds check any such access",
@@ -71,7 +71,7 @@ FORMS: tuple[MessageForm, ...] = (
         "Nothing bounds the offset in register {register} from above.",
         "An offset that may be arbitrarily large cannot be shown to stay inside.",
         "Add a comparison with the size, or a mask, before the offset is added to the pointer.",
-        tales.unbounded,
+        tales_memory.unbounded,
     ),
     form(
         rf"{REGISTER} min value is negative, either use unsigned index or do a if \(index >=0\) check\.",
@@ -79,7 +79,7 @@ FORMS: tuple[MessageForm, ...] = (
         "The offset in register {register} may be negative.",
         "The variable is signed, or a subtraction may have made it so, and only its upper end was compared.",
         "Make the index unsigned, or compare it with 0 as well.",
-        tales.negative,
+        tales_memory.negative,
     ),
     form(
         rf"{REGISTER} min value is negative, either use unsigned or 'var &= const'",
@@ -87,7 +87,7 @@ FORMS: tuple[MessageForm, ...] = (
         "The size in register {register} may be negative.",
         "Helpers take sizes as unsigned numbers; what may be negative may be huge.",
         "Use an unsigned variable, or size &= MAXIMUM; before the call.",
-        tales.size,
+        tales_calls.size,
     ),
     form(
         rf"{REGISTER} unbounded memory access, use 'var &= const' or 'if \(var < const\)'",
@@ -95,7 +95,7 @@ FORMS: tuple[MessageForm, ...] = (
         "Nothing bounds the size in register {register} from above.",
         "The call would be allowed to touch any amount of memory.",
         "Compare the size with that of the buffer, or mask it, right before the call.",
-        tales.size,
+        tales_calls.size,
     ),
     form(
         rf"{REGISTER} invalid zero-sized read(: u64=\[.*\])?|invalid zero-sized read",
@@ -103,7 +103,7 @@ FORMS: tuple[MessageForm, ...] = (
         "The size of a buffer may be 0, which this call does not take.",
         "The lower end of the size was never compared with 0.",
         "Skip the call where the size is 0: if (size == 0) return 0;.",
-        tales.size,
+        tales_calls.size,
     ),
     form(
         rf"{REGISTER} is bpf_array invalid negative access: off=(?P<offset>-?\d+)|"
@@ -128,7 +128,7 @@ FORMS: tuple[MessageForm, ...] = (
         "An access to the stack through register {register} starts at offset {offset}, outside its 512 bytes.",
         "The stack of a function reaches from -512 to 0 below the frame pointer.",
         "Check array sizes and indices of local variables; keep large buffers in a per-CPU array map.",
-        tales.stack,
+        tales_memory.stack,
     ),
     form(
         r"invalid (unbounded )?variable-offset (?P<way>.*) stack R(?P<register>\d+).*",
@@ -136,10 +136,11 @@ FORMS: tuple[MessageForm, ...] = (
         "An access to a local array may leave the stack.",
         "The index is not bounded tightly enough for the array it is used with.",
         "Compare or mask the index right before the access.",
-        tales.variable_stack,
+        tales_memory.variable_stack,
     ),
     form(
-        r"invalid read from stack (R(?P<register>\d+) )?off (?P<offset>-?\d+)\+(?P<byte>\d+) size (?P<size>\d+)",
+        r"invalid read from stack (R(?P<register>\d+) )?(?:off|var_off) (?P<offset>.+)\+(?P<byte>\d+) "
+        r"size (?P<size>\d+)",
         "stack",
         "{size} bytes of the stack at offset {offset} are read, of which byte {byte} was never written.",
         "Memory that was not initialised may hold what a program must not see; an iterator, lock flag or dynptr that "
@@ -210,7 +211,7 @@ FORMS: tuple[MessageForm, ...] = (
         "One instruction is reached with two kinds of pointer.",
         "Accesses to a context or socket are rewritten for their kind, which can only be done for one.",
         "Keep the compiler from merging the two branches, with barrier_var() or separate functions.",
-        tales.usual,
+        telling.usual,
     ),
     form(
         r"BPF_ATOMIC stores into R(?P<register>\d+) (?P<type>\w+) is not allowed",

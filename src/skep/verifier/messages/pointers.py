@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skep.verifier import tales
+from skep.verifier import tales_memory, tales_values
 from skep.verifier.case import REGISTER, MessageForm, form
 
 FORMS: tuple[MessageForm, ...] = (
@@ -13,7 +13,7 @@ FORMS: tuple[MessageForm, ...] = (
         "A variable is not initialised on every path, a function has no return statement, or r1 to r5 are used "
         "after a call, which leaves nothing in them.",
         "Give the variable a value where it is declared, and let every path return a value.",
-        tales.never_written,
+        tales_values.never_written,
     ),
     form(
         r"frame pointer is read only",
@@ -36,7 +36,7 @@ FORMS: tuple[MessageForm, ...] = (
         "A value may be returned that is not permitted here.",
         "The kernel acts on what programs of this type, and callbacks, return: it must lie in a fixed range.",
         "Return one of the permitted constants on every path, or bound the variable before it is returned.",
-        tales.return_value,
+        tales_values.return_value,
     ),
     form(
         r"R0 not a scalar value",
@@ -44,7 +44,7 @@ FORMS: tuple[MessageForm, ...] = (
         "A function returns a pointer where a number is needed.",
         "Callbacks and programs return numbers.",
         "Return 0 or 1.",
-        tales.return_value,
+        tales_values.return_value,
     ),
     form(
         r"cannot return stack pointer to the caller",
@@ -52,7 +52,7 @@ FORMS: tuple[MessageForm, ...] = (
         "A function returns the address of one of its local variables.",
         "Its stack is gone once it has returned.",
         "Let the caller pass the address of its own variable, to be filled in.",
-        tales.return_value,
+        tales_values.return_value,
     ),
     form(
         r"math between (?P<type>\w+) pointer and register with unbounded min value is not allowed",
@@ -60,7 +60,7 @@ FORMS: tuple[MessageForm, ...] = (
         "A number of which too little is known is added to a {type} pointer.",
         "A pointer may only be moved by an offset that cannot be far out.",
         "Bound the number first: make it unsigned and compare it with its maximum, or mask it.",
-        tales.unbounded_math,
+        tales_values.unbounded_math,
     ),
     form(
         r"math between (?P<type>\w+) pointer and (?P<value>-?\d+) is not allowed|"
@@ -70,7 +70,7 @@ FORMS: tuple[MessageForm, ...] = (
         "A pointer is moved by a number that is too large.",
         "Offsets are limited to 2^29 in both directions.",
         "Check the computation of the offset; a negative error code added to a pointer is a common cause.",
-        tales.constant_math,
+        tales_values.constant_math,
     ),
     form(
         rf"{REGISTER} pointer arithmetic on (?P<type>\w+) prohibited, null-check it first",
@@ -78,7 +78,7 @@ FORMS: tuple[MessageForm, ...] = (
         "Register {register} may be null and is moved without a check.",
         "An offset added to null is no null any more, so that a check behind it would find nothing.",
         "Check the pointer for null first, then add the offset.",
-        tales.null,
+        tales_memory.null,
     ),
     form(
         rf"{REGISTER} pointer arithmetic on (?P<type>\w+) prohibited",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skep.verifier import tales
+from skep.verifier import tales_calls, tales_values, telling
 from skep.verifier.case import REGISTER, MessageForm, form
 
 FORMS: tuple[MessageForm, ...] = (
@@ -12,7 +12,7 @@ FORMS: tuple[MessageForm, ...] = (
         "A field that is not plain data ({field}{other}) is touched by a load or store.",
         "Locks, timers, lists, trees and reference counts belong to the functions that work on them.",
         "Copy the other members one by one instead of the whole structure, and leave this one out.",
-        tales.usual,
+        telling.usual,
     ),
     form(
         r"tracing progs cannot use (?P<what>\S+) yet|socket filter progs cannot use (?P<other>\S+) yet",
@@ -27,7 +27,7 @@ FORMS: tuple[MessageForm, ...] = (
         "The pointer passed leads to offset {offset}, and the {type} of this map value lies at {at}.",
         "Each call works on the one field of its type.",
         "Pass the address of that field: &value->field, of the same value.",
-        tales.argument,
+        tales_calls.argument,
     ),
     form(
         rf"{REGISTER} doesn't have constant offset\. (?P<field>\w+) has to be at the constant offset",
@@ -35,7 +35,7 @@ FORMS: tuple[MessageForm, ...] = (
         "The place of the {field} within the value is not constant.",
         "Which field is meant has to be known when the program is loaded.",
         "Pass the address of the field itself, with no computed index in it.",
-        tales.argument,
+        tales_calls.argument,
     ),
     form(
         r"map '(?P<map>[^']*)' has to have BTF in order to use (?P<field>\w+)",
@@ -51,16 +51,17 @@ FORMS: tuple[MessageForm, ...] = (
         "There is no {field}{other}{kptr} where the call expects one.",
         "The type of the value (or allocation) does not have such a field at this offset.",
         "Pass the address of the field of that type; check that the right map or object is used.",
-        tales.usual,
+        telling.usual,
     ),
     form(
-        r"kptr access size must be BPF_DW|kptr access misaligned expected=\d+ off=\d+|"
-        r"kptr access cannot have variable offset|kptr cannot be accessed indirectly by helper",
+        r"\w+ access size must be BPF_DW|\w+ access misaligned expected=\d+ off=\d+|"
+        r"\w+ access cannot have variable offset|\w+ cannot be accessed indirectly by helper|"
+        r"kptr in map can only be accessed using BPF_MEM instruction mode",
         "special fields",
         "A kernel pointer in a map value is accessed in part, or by a helper as bytes.",
         "It is loaded and stored whole, 8 bytes at its own constant offset, and by nothing else.",
         "Access the member by name; copy structures without the pointer.",
-        tales.usual,
+        telling.usual,
     ),
     form(
         r"store to referenced kptr disallowed|BPF_ST imm must be 0 when storing to kptr at off=\d+|"
@@ -69,7 +70,7 @@ FORMS: tuple[MessageForm, ...] = (
         "A pointer is written into a kernel pointer field with a plain store.",
         "A referenced pointer carries the duty to release it, which a store would lose.",
         "Exchange it: old = bpf_kptr_xchg(&value->field, new); and release what comes back.",
-        tales.usual,
+        telling.usual,
     ),
     form(
         rf"invalid kptr access, {REGISTER} type=(?P<type>\S+) expected=(?P<expected>.+)",
@@ -77,15 +78,15 @@ FORMS: tuple[MessageForm, ...] = (
         "A pointer of type {type} is put into a field for {expected}.",
         "A kernel pointer field holds pointers of its declared type only.",
         "Store a pointer of the field's type, unmodified; check for null before it is stored.",
-        tales.argument,
+        tales_calls.argument,
     ),
     form(
-        r"off=(?P<offset>\d+) kptr isn't referenced kptr",
+        r"off=(?P<offset>\d+) (?:kptr isn't referenced kptr|doesn't point to kptr)",
         "special fields",
-        "The field at offset {offset} is no referenced kernel pointer.",
+        "There is no referenced kernel pointer at offset {offset}.",
         "Only fields with __kptr hold references that can be exchanged; __kptr_untrusted ones do not.",
         "Declare the member with __kptr, or load it with a plain load.",
-        tales.argument,
+        tales_calls.argument,
     ),
     form(
         rf"{REGISTER} doesn't have constant offset\. kptr has to be at the constant offset",
@@ -95,13 +96,15 @@ FORMS: tuple[MessageForm, ...] = (
         "Pass the address of the member itself.",
     ),
     form(
-        r"(?:arg#(?P<argument>\d+) )?expected pointer to allocated object|"
+        r"(?:\S+ )?expected pointer to allocated object|allocated object must be referenced|"
+        r"\S+ is neither owning or non-owning ref|\S+ expected for bpf_(?:percpu_)?obj_drop_impl\(\)|"
+        r"\S+ doesn't point to a type with bpf_refcount field|"
         r"arg#(?P<other>\d+) expected pointer to (?P<what>allocated|map value|ctx|hash|list|rbtree|rb_node).*",
         "arguments",
         "The argument is no pointer of the kind that this call works on.",
         "It takes what bpf_obj_new() returned, or the field made for it, and nothing else.",
         "Pass the pointer that the allocation returned, after a null check.",
-        tales.argument,
+        tales_calls.argument,
     ),
     form(
         r"operation on (?P<root>\w+) expects arg#(?P<argument>\d+) (?P<node>\w+) at offset=(?P<offset>\d+) in struct "
@@ -112,7 +115,7 @@ FORMS: tuple[MessageForm, ...] = (
         "The node that is passed is not the member that this list or tree links by.",
         "The root says with __contains() which structure it holds, and by which member.",
         "Pass the address of that member: &object->node.",
-        tales.argument,
+        tales_calls.argument,
     ),
     form(
         r"bpf_rbtree_remove can only take non-owning or refcounted bpf_rb_node pointer|"
@@ -121,7 +124,7 @@ FORMS: tuple[MessageForm, ...] = (
         "A node that is not in the tree is removed from it.",
         "What the program owns is in no tree; a node of the tree comes from bpf_rbtree_first() or a refcounted copy.",
         "Remove a node that was found in the tree, under the same lock.",
-        tales.argument,
+        tales_calls.argument,
     ),
     form(
         r"(?P<kfunc>\w+) not allowed in rbtree cb|can't spin_\{lock,unlock\} in rbtree cb",
@@ -137,7 +140,7 @@ FORMS: tuple[MessageForm, ...] = (
         "The {what} and the map passed do not belong together.",
         "It lies in a value of one map, and the map argument names another, or another inner map.",
         "Pass the map that the value was looked up in.",
-        tales.argument,
+        tales_calls.argument,
     ),
     form(
         r"bpf_list_head not found .*|bpf_rb_root not found .*|(?P<node>bpf_(?:list|rb)_node) not found .*",
@@ -145,17 +148,18 @@ FORMS: tuple[MessageForm, ...] = (
         "There is no list head, tree root or node where the call expects one.",
         "Offset and type of the argument have to be those of the field.",
         "Pass the address of the member of that type.",
-        tales.argument,
+        tales_calls.argument,
     ),
     form(
         r"local type ID argument must be in range \[0, U32_MAX\]|"
-        r"bpf_obj_new/bpf_percpu_obj_new type ID argument must be of a struct|"
+        r"bpf_obj_new/bpf_percpu_obj_new (?:type ID argument must be of a struct|requires prog BTF)|"
+        r"bpf_percpu_obj_new type (?:size .*|ID argument must .*)|"
         r"(?P<kfunc>kfunc \w+) type ID argument must be of a struct or void",
         "arguments",
         "A type that is passed to a function is none that fits.",
         "What is allocated has to be a structure, known when the program is loaded.",
         "Use bpf_obj_new(typeof(*object)) with a structure of the program's own.",
-        tales.argument,
+        tales_calls.argument,
     ),
     form(
         r"R(?P<register>\d+) (?:must be|is not) a known constant'?",
@@ -163,6 +167,6 @@ FORMS: tuple[MessageForm, ...] = (
         "Argument {register} has to be a constant, and is none.",
         "The size of what is returned has to be known when the program is loaded.",
         "Give the size as a constant (sizeof).",
-        tales.constant,
+        tales_values.constant,
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skep.verifier import tales
+from skep.verifier import tales_values, telling
 from skep.verifier.case import MessageForm, form
 
 FORMS: tuple[MessageForm, ...] = (
@@ -13,7 +13,7 @@ FORMS: tuple[MessageForm, ...] = (
         "Such a loop would never end.",
         "Make sure that the counter changes in every round and is compared with a constant; bpf_loop() or "
         "bpf_for() are for counts that are not known.",
-        tales.loop,
+        tales_values.loop,
     ),
     form(
         r"BPF program is too large\. Processed (?P<count>\d+) insn",
@@ -21,7 +21,7 @@ FORMS: tuple[MessageForm, ...] = (
         "Following all paths took more than a million instructions.",
         "Loops with many rounds, and branches inside them, multiply the paths.",
         "Use bpf_loop() for long loops, move code to global functions, and keep fewer branches inside loops.",
-        tales.too_large,
+        tales_values.too_large,
     ),
     form(
         r"The sequence of (?P<count>\d+) jumps is too complex\.",
@@ -29,7 +29,7 @@ FORMS: tuple[MessageForm, ...] = (
         "{count} branches wait to be followed at once.",
         "Each branch that can go both ways is kept until its turn comes; there is room for 8192.",
         "Make loops with branches inside shorter, or use bpf_loop() or bpf_for() for them.",
-        tales.too_large,
+        tales_values.too_large,
     ),
     form(
         r"last insn is not an exit or jmp",
@@ -96,10 +96,10 @@ FORMS: tuple[MessageForm, ...] = (
         "Look the value up with bpf_map_lookup_elem().",
     ),
     form(
-        r"fd (?P<fd>-?\d+) is not pointing to valid bpf_map",
+        r"fd (?P<fd>-?\d+) is not pointing to valid bpf_map|fd_idx without fd_array is invalid",
         "maps",
         "The program refers to a map that there is not.",
-        "A loader puts a map's descriptor into the instruction; here it is {fd}.",
+        "A loader puts a map's descriptor into the instruction.",
         "Load the program from its object file, so that maps are made and filled in.",
     ),
     form(
@@ -122,7 +122,7 @@ FORMS: tuple[MessageForm, ...] = (
         "{calls} functions that call each other use {bytes} bytes of stack together.",
         "A chain of calls shares 512 bytes, each function rounded up to 32 (16 where a JIT allows).",
         "Move large local variables to a per-CPU array map, or make functions inline.",
-        tales.deep_stack,
+        tales_values.deep_stack,
     ),
     form(
         r"tail_calls are not allowed when call stack of previous frames is (?P<bytes>\d+) bytes\. Too large",
@@ -130,7 +130,7 @@ FORMS: tuple[MessageForm, ...] = (
         "A function that tail-calls is called with {bytes} bytes of stack in use.",
         "Where a chain of calls ends in a tail call, its callers share 256 bytes.",
         "Tail-call from the main program, or use less stack before.",
-        tales.deep_stack,
+        tales_values.deep_stack,
     ),
     form(
         r"the call stack of (?P<frames>\d+) frames is too deep ?!?|recursive call from .*",
@@ -138,7 +138,7 @@ FORMS: tuple[MessageForm, ...] = (
         "Calls are nested too deeply.",
         "At most eight functions may be active at once, and none may call itself.",
         "Make small functions inline; turn recursion into a loop.",
-        tales.usual,
+        telling.usual,
     ),
     form(
         r"the program is empty",

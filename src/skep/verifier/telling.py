@@ -1,0 +1,90 @@
+"""What ways of telling a rejection share: the usual way, and what the instruction at fault works on."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from skep.isa.meaning import Alu, Atomic, Load, LoadAcquire, Store, StoreRelease
+from skep.verifier.register import Kind, Register
+from skep.verifier.scalar import signed64
+from skep.verifier.story import Story
+
+if TYPE_CHECKING:
+    from skep.verifier.case import Case
+
+
+def usual(case: Case) -> str | None:
+    """The register that the message names, and the branch that led here."""
+    story = case.story
+    if story is None:
+        return None
+    register = case.register
+    if register is None:
+        register = named_register(case)
+    if register is None:
+        register = operand_register(story)
+    if register is not None and 0 <= register <= 9:
+        story.value(register)
+    story.branches(most=1)
+    return None
+
+
+def usual_register(case: Case) -> Story | None:
+    """Tell the usual things; the story, if there is one."""
+    usual(case)
+    return case.story
+
+
+def operand_register(story: Story) -> int | None:
+    """The register that an access goes through, or that an operation works on."""
+    row, instruction = story.trail.row(story.at), story.trail.instruction(story.at)
+    match None if row is None else row.meaning:
+        case Load() | LoadAcquire():
+            return instruction.src
+        case Store() | StoreRelease() | Atomic() | Alu():
+            return instruction.dst
+        case _:
+            return None
+
+
+def named_register(case: Case) -> int | None:
+    """A register that the facts or the message name in another way (``arg#0`` is r1)."""
+    found = re.search(r"\bR(\d+)\b", case.message) or next(
+        (hit for one in case.details if (hit := re.search(r"\bR(\d+)\b", one))), None
+    )
+    if found is not None:
+        return int(found[1])
+    argument = re.search(r"\b(?:arg|args) ?#(\d)\b|\barg(\d)\b", case.message)
+    return None if argument is None else int(argument[1] or argument[2]) + 1
+
+
+def access_size(case: Case) -> int | None:
+    """How many bytes the load or store at fault touches; None where it is neither."""
+    story = case.story
+    row = None if story is None else story.trail.row(story.at)
+    return row.meaning.size if row is not None and isinstance(row.meaning, Load | Store) else None
+
+
+def is_access(case: Case) -> bool:
+    """Whether a load or store is at fault."""
+    return access_size(case) is not None
+
+
+def size_of(pointer: Register) -> int | None:
+    """The size of the map value or memory that a pointer points into, where that is known."""
+    size = getattr(pointer.subject, "value_size", None) if pointer.kind is Kind.MAP_VALUE else None
+    if isinstance(size, int):
+        return size
+    return pointer.extent if pointer.kind is Kind.MEMORY and pointer.extent else None
+
+
+def room_behind(buffer: Register) -> int | None:
+    """How many bytes there are behind a pointer."""
+    if not buffer.scalar.is_constant:
+        return None
+    offset = buffer.offset + signed64(buffer.scalar.value)
+    if buffer.kind is Kind.STACK and -512 <= offset < 0:
+        return -offset
+    limit = size_of(buffer)
+    return None if limit is None or not 0 <= offset < limit else limit - offset
