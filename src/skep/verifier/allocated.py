@@ -15,7 +15,18 @@ from skep.verifier import references
 from skep.verifier.kernel_types import KernelType, OutsideError
 from skep.verifier.kfunc_arguments import holds_only_numbers
 from skep.verifier.map_fields import LOCKS, fields_of
-from skep.verifier.register import ALLOCATED, MAYBE_NULL, NON_OWNING, NOTHING, PERCPU, RCU, Kind, Register, register
+from skep.verifier.register import (
+    ALLOCATED,
+    MAYBE_NULL,
+    NON_OWNING,
+    NOTHING,
+    PERCPU,
+    RCU,
+    UNTRUSTED,
+    Kind,
+    Register,
+    register,
+)
 from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.text import tnum_text
 
@@ -53,6 +64,11 @@ def access(explorer: Explorer, access: Access) -> Register | None:
         )
     if pointer.flags & PERCPU:
         raise Rejection(f"R{index} is ptr_{type.name} access percpu memory: off={offset}", register=index)
+    if pointer.flags & UNTRUSTED:
+        if access.is_store:
+            raise Rejection("only read is supported", register=index, pointer=pointer)
+        if not pointer.flags & NON_OWNING:
+            raise Rejection("verifier bug: ref_obj_id for allocated object must be non-zero", register=index)
     for field in fields_of(type).all:
         if offset < field.offset + field.size and field.offset < offset + access.size:
             raise Rejection(f"direct access to {field.title} is disallowed", register=index, field=field)

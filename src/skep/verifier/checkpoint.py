@@ -237,6 +237,14 @@ def _object_matches(mine: StackObject, theirs: StackObject, ids: _Identities) ->
             return False
 
 
+def _order(state: State) -> list[int]:
+    """In which order what is held was acquired, each as a number that says of what kind it is."""
+    held = [(one.id, 1) for one in state.references] + [(one.id, 2) for one in state.irqs]
+    held += [(one.since, 3) for one in state.locks]
+    # A lock has the id of what was acquired before it.
+    return [kind for _, kind in sorted(held)]
+
+
 def matches(checkpoint: Checkpoint, current: State, live: Sequence[int], match: Match) -> bool:
     """Whether ``current``, at the same instruction, is no more general than ``checkpoint``.
 
@@ -280,6 +288,8 @@ def matches(checkpoint: Checkpoint, current: State, live: Sequence[int], match: 
     for one_saved, other_saved in zip(old.irqs, current.irqs, strict=True):
         if not ids.agree(one_saved.id, other_saved.id):
             return False
+    if (old.locks or old.irqs) and _order(old) != _order(current):
+        return False
     for one_lock, other_lock in zip(old.locks, current.locks, strict=True):
         if one_lock.kind is not other_lock.kind or one_lock.subject is not other_lock.subject:
             return False

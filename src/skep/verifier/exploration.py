@@ -90,6 +90,11 @@ class Explorer:
         self._last_id += 1
         return self._last_id
 
+    @property
+    def last_id(self) -> int:
+        """The id given last."""
+        return self._last_id
+
     def enter(self, state: State) -> None:
         """Go on with ``state``, whose running frame may be another than before."""
         self.state = state
@@ -366,12 +371,16 @@ class Explorer:
 
 
 def _may_loop(old: State, current: State) -> bool:
-    """A quick look whether the registers of the running functions could be all the same."""
+    """A quick look whether the registers of the running functions are all the same, to the ids."""
     if len(old.frames) != len(current.frames):
         return False
     for one, other in zip(old.frames[-1].registers, current.frames[-1].registers, strict=True):
         if one is not other and (
-            one.kind is not other.kind or one.offset != other.offset or one.scalar.umin != other.scalar.umin
+            one.kind is not other.kind
+            or one.id != other.id
+            or one.reference != other.reference
+            or one.offset != other.offset
+            or one.scalar.umin != other.scalar.umin
         ):
             return False
     return True

@@ -22,6 +22,7 @@ from skep.verifier.register import (
     ALLOCATED,
     ANY_NUMBER,
     MAYBE_NULL,
+    NON_OWNING,
     PERCPU,
     RCU,
     TRUSTED,
@@ -95,6 +96,8 @@ def _loaded(explorer: Explorer, field: SpecialField) -> Register:
             flags |= PERCPU
         elif not target.of_kernel:
             flags |= ALLOCATED
+        if not target.of_kernel and fields_of(target).first("bpf_list_node", "bpf_rb_node") is not None:
+            flags |= NON_OWNING
     else:
         flags |= UNTRUSTED
     return register(Kind.OBJECT, id=id, flags=flags, subject=target)

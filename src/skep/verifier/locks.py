@@ -57,7 +57,7 @@ def change_lock(explorer: Explorer, index: int, *, take: bool, kind: LockKind = 
             for held in state.locks
         ):
             raise Rejection("Acquiring the same lock again, AA deadlock detected")
-        state.locks = (*state.locks, HeldLock(subject, pointer.id, kind))
+        state.locks = (*state.locks, HeldLock(subject, pointer.id, kind, explorer.last_id))
         return
     if not state.locks:
         raise Rejection(f"{kind.title}_unlock without taking a lock")

@@ -189,7 +189,7 @@ def check(explorer: Explorer, access: Access) -> Register | None:
     pointer = access.pointer
     _check_alignment(explorer, access)
     checker = None if pointer.flags & (MAYBE_NULL | UNTRUSTED) else _CHECKERS.get(pointer.kind)
-    if pointer.kind is Kind.OBJECT and pointer.flags & (ALLOCATED | MAYBE_NULL | UNTRUSTED) == ALLOCATED:
+    if pointer.kind is Kind.OBJECT and pointer.flags & (ALLOCATED | MAYBE_NULL) == ALLOCATED:
         return allocated.access(explorer, access)
     if checker is None:
         if pointer.kind is Kind.MEMORY and pointer.flags & UNTRUSTED and not pointer.flags & MAYBE_NULL:

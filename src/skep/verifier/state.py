@@ -50,6 +50,8 @@ class HeldLock:
     subject: object
     id: int
     kind: LockKind = LockKind.SPIN
+    #: The last id that there was when it was taken: what was acquired later has a greater one.
+    since: int = 0
 
 
 #: Registers that held the same number at a jump: (frame, register or stack slot, whether it is a slot).
