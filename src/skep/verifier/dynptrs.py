@@ -16,7 +16,8 @@ from skep.verifier import references, stack_access
 from skep.verifier.object_slots import bits, first_slot, put, void
 from skep.verifier.register import PACKET_SLICE, Kind, Register, register
 from skep.verifier.rejection import Rejection
-from skep.verifier.stack_objects import DYNPTR_SLOTS, Dynptr, DynptrType
+from skep.verifier.slots import Slot
+from skep.verifier.stack_objects import DYNPTR_SLOTS, Dynptr, DynptrType, Iterator
 
 if TYPE_CHECKING:
     from skep.verifier.exploration import Explorer
@@ -57,9 +58,17 @@ def expect_released(explorer: Explorer, index: int) -> None:
         raise Rejection("cannot release unowned const bpf_dynptr", register=index)
     number = first_slot(pointer, DYNPTR_SLOTS)
     slots = explorer.state.frames[pointer.frame].slots
-    found = slots[number].object if number is not None and number < len(slots) else None
-    if not isinstance(found, Dynptr) or not found.reference:
+    there = slots[number] if number is not None and number < len(slots) else None
+    # Whatever has to be given back will do here; whether it is a dynptr is asked next.
+    if there is None or not _reference_in(there):
         raise Rejection(f"arg {index} is an unacquired reference", register=index)
+
+
+def _reference_in(slot: Slot) -> int:
+    held = slot.object
+    if held is None:
+        return slot.register.reference
+    return 0 if isinstance(held, Iterator) and held.position else held.reference
 
 
 def make(explorer: Explorer, index: int, type: DynptrType, reference: int = 0) -> int:
