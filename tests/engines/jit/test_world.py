@@ -390,3 +390,7 @@ def test_code_can_be_looked_at() -> None:
         assert "define i64 @program(ptr noundef %r1, i64 noundef %r2, ptr noundef %cpu)" in engine.ir(spec, binding)
         assert "ret i64" in engine.ir(spec, binding, optimised=True)
         assert "program:" in engine.assembly(spec, binding)
+
+
+def test_a_helper_is_called_by_the_number_in_a_register() -> None:
+    assert retval(program("r1 = -1\nr2 = 8\ncallx r2\nr0 += 2\nexit")) == 2

@@ -1,4 +1,4 @@
-"""Legacy packet loads in the kernel, on the interpreter and the JIT: from the starts of the packet and its headers."""
+"""Legacy packet loads in the kernel, on the interpreter and the JIT: from the start of a packet, from its headers."""
 
 from __future__ import annotations
 

@@ -14,13 +14,13 @@ from skep.engines.jit.frame import Frame
 from skep.engines.jit.function import FunctionTranslation, llvm_type
 from skep.engines.jit.graph import CALL, CALLX, PSEUDO_CALL, Function
 from skep.engines.jit.helpers import Helpers
-from skep.engines.jit.inference import FRAME_SIZE, SIZES, CallEffect, Inference
+from skep.engines.jit.inference import FRAME_SIZE, SIZES, CallEffect, Inference, Known
 from skep.engines.jit.kinds import MEMORY, Kind, Pointer, Target
 from skep.engines.jit.switches import recover_switches
 from skep.engines.jit.values import Value, number
 from skep.errors import UnsupportedError
 from skep.isa.check import check
-from skep.isa.instruction import Instructions
+from skep.isa.instruction import Instruction, Instructions
 from skep.objects.kinds import ProgramType
 from skep.objects.spec import MapReference, ProgramSpec
 
@@ -114,12 +114,21 @@ class ModuleTranslation:
 
     def call_effect(self, slot: int, registers: list[Kind]) -> CallEffect:
         """The effect of the helper or kfunc call at ``slot``."""
+        return self._helpers.effect(slot, self._called(slot, registers), registers, self.inference)
+
+    def _called(self, slot: int, registers: list[Kind]) -> Instruction:
+        """The call of a helper or kfunc at ``slot``, its number as an immediate if it is given in a register."""
         instruction = self.instructions[slot]
-        if instruction.opcode == CALLX:
-            raise UnsupportedError(
-                "callx is supported only where it is certain which function the register holds", instruction=slot
-            )
-        return self._helpers.effect(slot, instruction, registers, self.inference)
+        if instruction.opcode != CALLX:
+            return instruction
+        kind = registers[instruction.dst]
+        if isinstance(kind, Known):
+            return Instruction(CALL, imm=kind.value)
+        raise UnsupportedError(
+            "callx is supported only where it is certain which function the register holds; the interpreter finds out "
+            "when it gets there",
+            instruction=slot,
+        )
 
     # The world of the functions.
 
@@ -207,7 +216,7 @@ class ModuleTranslation:
             kind = function.state.registers[instruction.dst]
             if isinstance(kind, Pointer) and kind.target is Target.FUNCTION and kind.offset is not None:
                 return self.call_function(function.code, kind.offset, function.registers)
-        return self._helpers.call(function, slot, instruction)
+        return self._helpers.call(function, slot, self._called(slot, function.state.registers))
 
     def call_function(self, code: Code, start: int, registers: list[Value]) -> Value:
         """A call of the program's own function at slot ``start`` with r1 to r5 from ``registers``."""

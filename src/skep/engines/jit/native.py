@@ -70,7 +70,8 @@ def optimised(text: str, level: int) -> Any:
     """The module of IR ``text`` after the passes of a level. Raises LoadError where LLVM refuses the text.
 
     3 and 2 are LLVM's own pipelines. 1 simplifies function by function, after inlining what has to be. 0 makes
-    registers of memory and clears up; -1 does no more, and its machine code is made in haste: for what runs once.
+    registers of memory and clears up; -1 does the same without inlining, and its machine code is made in haste: for
+    what runs once.
     """
     llvm = binding()
     machine = target_machine(max(level, 1), for_passes=True)
@@ -87,7 +88,8 @@ def optimised(text: str, level: int) -> Any:
         builder.getModulePassManager().run(module, builder)
         return module
     passes = llvm.create_new_module_pass_manager()
-    passes.add_always_inliner_pass()
+    if level >= 0:
+        passes.add_always_inliner_pass()
     passes.add_global_dead_code_eliminate_pass()
     if level <= 0:
         passes.add_sroa_pass()
