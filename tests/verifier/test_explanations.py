@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import ast
+import itertools
 import runpy
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from skep.verifier import verify
+from skep.verifier.explanation import is_explained
 from skep.verifier.messages import FORMS
 from tests.verifier import c_programs, explained
 from tests.verifier.explained import Case
 from tests.verifier.programs import ask_kernel, kernel_is_there
 
 CASES = explained.cases()
-PAGE_SCRIPT = Path(__file__).parents[2] / "docs" / "verdicts_page.py"
+ROOT = Path(__file__).parents[2]
+PAGE_SCRIPT = ROOT / "docs" / "verdicts_page.py"
 
 
 @pytest.fixture(params=CASES, ids=lambda case: case.name)
@@ -55,3 +60,61 @@ def test_at_least_sixty_kinds_are_shown() -> None:
 def test_the_page_says_what_the_programs_show() -> None:
     written = runpy.run_path(str(PAGE_SCRIPT))
     assert written["page"]() == written["PAGE"].read_text(encoding="utf-8"), "run python docs/verdicts_page.py"
+
+
+def _forms_in_source() -> Iterator[tuple[str, str]]:
+    """Each message that the verifier may refuse with: where, and its text with ``{}`` for what is filled in."""
+    for file in sorted((ROOT / "src" / "skep" / "verifier").glob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Rejection"):
+                continue
+            match node.args[0] if node.args else None:
+                case ast.Constant(value=str(text)):
+                    yield f"{file.name}:{node.lineno}", text
+                case ast.JoinedStr(values=parts):
+                    text = "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in parts)
+                    yield f"{file.name}:{node.lineno}", text
+
+
+#: What may stand in a message where something is filled in.
+_FILLINGS = ("7", "name", "(0x0; 0x7)", " read from", "read from", "iter_num", "At program exit")
+#: Whole messages, for forms that say too little without what is filled in.
+_WHOLE = {
+    "{}_unlock without taking a lock": "bpf_spin_unlock without taking a lock",
+    "{}_unlock of different lock": "bpf_res_spin_unlock of different lock",
+    "{}_unlock cannot be out of order": "bpf_res_spin_unlock cannot be out of order",
+    "{} has no valid {}_lock": "map 'locks' has no valid bpf_spin_lock",
+    "sleepable helper bpf_{}#{} in {} region": "sleepable helper bpf_copy_from_user#148 in rcu_read_lock region",
+    "kernel func {} is sleepable within {} region": "kernel func bpf_x is sleepable within rcu_read_lock region",
+    "{} cannot be used inside {}-ed region": "bpf_throw cannot be used inside bpf_rcu_read_lock-ed region",
+    "{} pointer in R{} map_uid={} doesn't match map pointer in R{} map_uid={}": (
+        "timer pointer in R1 map_uid=1 doesn't match map pointer in R2 map_uid=2"
+    ),
+    "variable ? access var_off=(0x0; 0xffffffffffffffff) disallowed": "variable ctx access var_off=(0x0; 0x4) disallowed",
+    "{} not found at offset={}": "bpf_list_node not found at offset=8",
+    "{} map forbidden, value_size={} off={} size={}": "write into map forbidden, value_size=4 off=0 size=4",
+    "{} doesn't point to an irq flag on stack": "arg#0 doesn't point to an irq flag on stack",
+    "invalid variable-offset{} stack R{} var_off={} off={} size={}": (
+        "invalid variable-offset read from stack R2 var_off=(0x0; 0xf) off=-8 size=1"
+    ),
+    "invalid{} stack R{} off={} size={}": "invalid write to stack R10 off=-520 size=8",
+    "invalid read from stack R{} {}+{} size {}": "invalid read from stack R1 off -16+0 size 8",
+}
+
+
+def _is_explained_somehow(form: str) -> bool:
+    """Whether the message has an explanation of its own, whatever is filled in."""
+    if form in _WHOLE:
+        return is_explained(_WHOLE[form])
+    count = form.count("{}")
+    fillings = itertools.product(_FILLINGS, repeat=count) if count < 4 else [("7",) * count, ("name",) * count]
+    return any(is_explained(form.replace("{}", "%s") % filling) for filling in fillings)
+
+
+def test_messages_of_the_verifier_have_an_explanation_of_their_own() -> None:
+    missing = [
+        f"{place}: {form}"
+        for place, form in _forms_in_source()
+        if not form.startswith("verifier bug: ") and form.strip("{} R") and not _is_explained_somehow(form)
+    ]
+    assert missing == []

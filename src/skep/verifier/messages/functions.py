@@ -67,7 +67,8 @@ FORMS: tuple[MessageForm, ...] = (
     ),
     form(
         r"(?P<ops>attach to (?:unsupported|invalid) member (?P<member>.+) of struct (?P<type>\w+))|"
-        r"(?:struct ops|LSM) programs must have a GPL compatible license",
+        r"(?:struct ops|LSM) programs must have a GPL compatible license|"
+        r"attach_btf_id (?P<id>\d+) points to disabled hook",
         "program types",
         "The program does not fit what it is to be attached to.",
         "Programs can implement some members of a struct_ops structure only; those and LSM programs are under a "
@@ -80,6 +81,15 @@ FORMS: tuple[MessageForm, ...] = (
         "A program of this type cannot be sleepable.",
         "It runs where nothing may sleep.",
         "Use the section name without .s.",
+    ),
+    form(
+        r"arg#(?P<argument>\d+) (?:is expected to be non-NULL|expects pointer to ctx)|"
+        r"R(?P<register>\d+) is not a pointer to arena or scalar\.",
+        "arguments",
+        "A global function gets an argument that it does not declare.",
+        "A global function is verified on its own, for any arguments of its declared types; calls are held to them.",
+        "Pass what is declared, check pointers for null first, or make the function static.",
+        tales_calls.argument,
     ),
     form(
         r"addr_space_cast insn can only (?P<what>.+)",

@@ -90,7 +90,7 @@ FORMS: tuple[MessageForm, ...] = (
         tales_held.section,
     ),
     form(
-        r"sleepable (?:helper|kernel func|kfunc) .* within "
+        r"(?:sleepable (?:helper|kernel func|kfunc) .*|kernel func \w+ is sleepable) within "
         r"(?P<section>rcu_read_lock|non-preemptible|IRQ-disabled).* region"
         r"|.* in (?P<other>rcu|non-preemptible|IRQ-disabled).* region",
         "sections",
