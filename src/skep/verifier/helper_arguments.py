@@ -310,7 +310,11 @@ def _function(explorer: Explorer, passed: Passed, position: int, argument: Argum
 
 
 def _string(explorer: Explorer, passed: Passed, position: int, argument: Argument, pointer: Register) -> None:
-    index = position + 1
+    check_string(explorer, position + 1, pointer)
+
+
+def check_string(explorer: Explorer, index: int, pointer: Register) -> None:
+    """Refuse a pointer into a map that is not one to a string that nobody changes."""
     map = pointer.subject
     assert isinstance(map, MapFacts)
     if map.writable:

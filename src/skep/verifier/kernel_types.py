@@ -24,6 +24,7 @@ from skep.btf.types import (
     Forward,
     Function,
     FunctionPrototype,
+    Int,
     Member,
     Modifier,
     Parameter,
@@ -106,6 +107,19 @@ class Place:
     member: Member | None = None
     path: tuple[tuple[KernelType, Member], ...] = ()
     tags: frozenset[str] = frozenset()
+
+    @property
+    def member_name(self) -> str:
+        """The name of the innermost member, empty where the place is several at once."""
+        return "" if self.member is None else self.member.name
+
+    @property
+    def is_plain_pointer(self) -> bool:
+        """Whether there is a pointer to something that is no structure."""
+        if self.member is None or self.target is not None:
+            return False
+        owner, _ = self.path[-1]
+        return isinstance(owner.btf.resolve(self.member.type), Pointer)
 
     @property
     def through_union(self) -> bool:
@@ -277,7 +291,9 @@ class TypeTable:
         element = self.btf.resolve(array.element)
         if offset < start or (isinstance(element, Composite) and not element.size):
             raise beyond
-        if not isinstance(element, Composite):
+        if not isinstance(element, Composite | Int):
+            raise beyond
+        if isinstance(element, Int):
             return offset
         return (offset - start) % element.size
 

@@ -21,6 +21,8 @@ from skep.verifier import (
     dynptr_calls,
     exceptions,
     iterators,
+    kfunc_checks,
+    kfunc_results,
     lists_and_trees,
     locks,
     references,
@@ -213,7 +215,7 @@ def _call(explorer: Explorer, kfunc: Kfunc, function: Parameters) -> None:
         special = iterators.next_element
     if call.released is not None and special is None and not references.release(explorer.state, call.reference):
         raise Rejection(f"kfunc {call.name}#{function.id} reference has not been acquired before")
-    result = special(explorer, call) if special is not None else plain_result(explorer, call)
+    result = special(explorer, call) if special is not None else kfunc_results.plain_result(explorer, call)
     registers = explorer.registers
     registers[0:6] = (result, *(NOTHING,) * 5)
     if "ends" in call.notes:
@@ -226,6 +228,7 @@ def check_argument(explorer: Explorer, call: KfuncCall, argument: Argument) -> b
     """Hold one register against its parameter; True if the next one was looked at with it."""
     passed = explorer.registers[argument.index]
     kind = kind_of(explorer, call, argument)
+    kfunc_checks.check_pointer(explorer, call, argument, kind)
     _CHECKS[kind](explorer, call, argument, passed)
     return kind is ArgumentKind.MEMORY_AND_SIZE
 
@@ -245,6 +248,15 @@ _Check = Callable[["Explorer", KfuncCall, Argument, Register], None]
 _CHECKS: dict[ArgumentKind, _Check] = {
     **dict.fromkeys(ArgumentKind, _not_covered),
     ArgumentKind.IGNORED: _ignored,
+    ArgumentKind.NULL: _ignored,
+    ArgumentKind.SCALAR: kfunc_checks.check_number,
+    ArgumentKind.CONSTANT: kfunc_checks.check_constant,
+    ArgumentKind.RETURNED_SIZE: kfunc_checks.check_returned_size,
+    ArgumentKind.CONTEXT: kfunc_checks.check_context,
+    ArgumentKind.OBJECT: kfunc_checks.check_object,
+    ArgumentKind.MEMORY: kfunc_checks.check_plain_memory,
+    ArgumentKind.MEMORY_AND_SIZE: kfunc_checks.check_memory_and_size,
+    ArgumentKind.STRING: kfunc_checks.check_constant_string,
     ArgumentKind.DYNPTR: dynptr_calls.check_argument,
     ArgumentKind.ITERATOR: iterators.check_argument,
     ArgumentKind.IRQ_FLAG: sections.check_irq_flag,
@@ -272,14 +284,10 @@ SPECIAL: dict[str, Callable[[Explorer, KfuncCall], Register]] = {
     **lists_and_trees.SPECIAL,
     **locks.SPECIAL,
     **timers.SPECIAL,
+    **kfunc_results.SPECIAL,
 }
 
 #: What is done before the arguments of a function are looked at.
 BEFORE: dict[str, Callable[[Explorer], None]] = dict.fromkeys(
     ("bpf_res_spin_lock", "bpf_res_spin_lock_irqsave"), locks.fork_failure
 )
-
-
-def plain_result(explorer: Explorer, call: KfuncCall) -> Register:
-    """What a function without rules of its own returns."""
-    raise NotCovered(f"kernel function {call.name}")

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from skep.isa.instruction import Instruction
 from skep.isa.meaning import Atomic, Load, LoadAcquire, Store, StoreRelease
 from skep.isa.row import Row
-from skep.objects.kinds import MapType, ProgramType
-from skep.verifier import allocated, kptrs, stack_access, tnum
+from skep.objects.kinds import ProgramType
+from skep.verifier import allocated, kernel_objects, kptrs, stack_access, tnum
 from skep.verifier.arithmetic import constant_operand, sign_extended, zero_extended
 from skep.verifier.checks import readable, writable
 from skep.verifier.map_fields import SpecialField
 from skep.verifier.maps import MapFacts
 from skep.verifier.register import ALLOCATED, ANY_NUMBER, MAYBE_NULL, READ_ONLY, UNTRUSTED, Kind, Register, number
-from skep.verifier.rejection import NotCovered, Rejection
+from skep.verifier.rejection import Rejection
 from skep.verifier.scalar import S64_MIN, constant
 from skep.verifier.state import LOST, R10
 from skep.verifier.structure import OFFSET_LIMIT
@@ -188,14 +188,16 @@ def check(explorer: Explorer, access: Access) -> Register | None:
     """Refuse an access, or give what a load leaves in a register (None: any number)."""
     pointer = access.pointer
     _check_alignment(explorer, access)
+    if pointer.kind is Kind.OBJECT and (pointer.flags & UNTRUSTED or not pointer.flags & ALLOCATED) and not (
+        pointer.flags & MAYBE_NULL
+    ):
+        return kernel_objects.access(explorer, access)
     checker = None if pointer.flags & (MAYBE_NULL | UNTRUSTED) else _CHECKERS.get(pointer.kind)
     if pointer.kind is Kind.OBJECT and pointer.flags & (ALLOCATED | MAYBE_NULL) == ALLOCATED:
         return allocated.access(explorer, access)
     if checker is None:
         if pointer.kind is Kind.MEMORY and pointer.flags & UNTRUSTED and not pointer.flags & MAYBE_NULL:
             return _check_untrusted_memory(access)
-        if pointer.kind is Kind.OBJECT and not pointer.flags & MAYBE_NULL:
-            raise NotCovered(f"an access to a kernel object ({pointer.type_name})")
         raise Rejection(
             f"R{access.index} invalid mem access '{pointer.type_name}'", register=access.index, pointer=pointer
         )
@@ -482,26 +484,10 @@ def check_packet(index: int, pointer: Register, offset: int, size: int, zero_siz
     _check_inside(index, pointer, offset, size, pointer.extent, zero_size, "offset is outside of the packet")
 
 
-#: What the kernel calls the structure behind a pointer to a map of each type.
-_MAP_STRUCTURES = {
-    **dict.fromkeys((MapType.HASH, MapType.PERCPU_HASH, MapType.LRU_HASH, MapType.LRU_PERCPU_HASH), "bpf_htab"),
-    **dict.fromkeys((MapType.DEVMAP, MapType.DEVMAP_HASH), "bpf_dtab"),
-    **dict.fromkeys((MapType.QUEUE, MapType.STACK), "bpf_queue_stack"),
-    MapType.ARRAY: "bpf_array",
-    MapType.PERCPU_ARRAY: "bpf_array",
-    MapType.LPM_TRIE: "lpm_trie",
-    MapType.RINGBUF: "bpf_ringbuf_map",
-    MapType.STACK_TRACE: "bpf_stack_map",
-}
-
-
 def _check_map(explorer: Explorer, access: Access) -> Register | None:
-    map = access.pointer.subject
-    assert isinstance(map, MapFacts)
-    name = _MAP_STRUCTURES.get(map.type)
-    if access.is_store and name is not None:
-        raise Rejection(f"only read from {name} is supported", register=access.index, map=map.name)
-    raise NotCovered(f"an access to the kernel's own structure of map {map.name}")
+    from skep.verifier.map_structures import structure_access
+
+    return structure_access(explorer, access)
 
 
 _FLOW_KEYS_SIZE = 56

@@ -1,0 +1,176 @@
+"""Kernel objects: how far a pointer to one may be trusted, what is found in it, and whose place it can take.
+
+What a load finds is a number, or a pointer that is trusted, protected by RCU, or neither. The kernel says so of a few
+members that hold what their object holds; of others a load gives a pointer that may be followed, since loads through
+it cannot fault, but not passed where trust is asked. Rules, members and messages were observed on Linux 6.18, which
+was asked for the pointers in every structure that a tracepoint gives.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from skep.objects.kinds import ProgramType
+from skep.verifier import sections
+from skep.verifier.kernel_types import KernelType, OutsideError, Place, same_type
+from skep.verifier.register import (
+    ALLOCATED,
+    MAYBE_NULL,
+    NON_OWNING,
+    PERCPU,
+    RCU,
+    READ_ONLY,
+    TRUSTED,
+    UNTRUSTED,
+    USER,
+    Kind,
+    Register,
+    register,
+)
+from skep.verifier.rejection import NotCovered, Rejection
+from skep.verifier.text import tnum_text
+
+if TYPE_CHECKING:
+    from skep.verifier.exploration import Explorer
+    from skep.verifier.memory import Access
+
+#: Flags that make a pointer trusted, if no other takes that back.
+_GOOD: Final = TRUSTED | ALLOCATED | NON_OWNING
+_SOCKETS: Final = frozenset({Kind.SOCKET, Kind.SOCK_COMMON, Kind.TCP_SOCK, Kind.MAP})
+
+
+def is_trusted(passed: Register) -> bool:
+    """Whether a function may rely on what a register points to."""
+    if passed.reference:
+        return True
+    if passed.kind in _SOCKETS:
+        return not passed.flags
+    return passed.kind is Kind.OBJECT and bool(passed.flags & _GOOD) and not passed.flags & ~_GOOD
+
+
+def is_rcu(passed: Register) -> bool:
+    """Whether what a register points to is protected by RCU."""
+    return bool(passed.is_pointer and passed.flags & RCU)
+
+
+def _members(text: str) -> frozenset[tuple[str, str]]:
+    return frozenset((owner, name) for owner, _, name in (one.partition(".") for one in text.split()))
+
+
+#: Members that are as trusted as what they are in.
+_TRUSTED: Final = _members("bpf_iter_meta.seq bpf_iter__task.meta bpf_iter__task.task linux_binprm.file file.f_inode")
+#: The same, but they may be null.
+_TRUSTED_OR_NULL: Final = _members("dentry.d_inode socket.sk vm_area_struct.vm_mm vm_area_struct.vm_file")
+#: Members that RCU protects.
+_RCU: Final = _members(
+    "task_struct.cpus_ptr task_struct.cgroups task_struct.real_parent task_struct.group_leader cgroup.kn "
+    "kernfs_node.parent css_set.dfl_cgrp cgroup_subsys_state.cgroup"
+)
+#: The same, but they may be null.
+_RCU_OR_NULL: Final = _members("mm_struct.exe_file sk_buff.sk request_sock.sk")
+
+#: Structures of which programs of some types may write some members.
+_WRITERS: Final = frozenset({ProgramType.SCHED_CLS, ProgramType.SCHED_ACT, ProgramType.XDP, ProgramType.STRUCT_OPS})
+
+
+def access(explorer: Explorer, access: Access) -> Register | None:
+    """What a load from a kernel object leaves in a register, or the refusal of a load or store."""
+    pointer = access.pointer
+    type = pointer.subject
+    assert isinstance(type, KernelType)
+    index = access.index
+    offset = pointer.offset + access.offset
+    if type.of_kernel and not explorer.context.is_gpl:
+        raise Rejection(f"Cannot access kernel 'struct {type.name}' from non-GPL compatible program", register=index)
+    if offset < 0:
+        raise Rejection(f"R{index} is ptr_{type.name} invalid negative access: off={offset}", register=index)
+    if not pointer.scalar.is_constant or pointer.scalar.value:
+        raise Rejection(
+            f"R{index} is ptr_{type.name} invalid variable offset: off={offset}, "
+            f"var_off={tnum_text(pointer.scalar.bits)}",
+            register=index,
+        )
+    if pointer.flags & USER:
+        raise Rejection(f"R{index} is ptr_{type.name} access user memory: off={offset}", register=index)
+    if pointer.flags & PERCPU:
+        raise Rejection(f"R{index} is ptr_{type.name} access percpu memory: off={offset}", register=index)
+    if access.is_store:
+        _check_store(explorer, type, offset)
+    try:
+        place = type.table.member_at(type, offset, access.size)
+    except OutsideError as outside:
+        raise Rejection(outside.message, register=index, pointer=pointer) from None
+    return None if access.is_store else _loaded(explorer, pointer, place)
+
+
+def _check_store(explorer: Explorer, type: KernelType, offset: int) -> None:
+    program = explorer.context.type
+    if program not in _WRITERS:
+        raise Rejection("only read is supported", type=type.name)
+    if program is ProgramType.STRUCT_OPS:
+        raise NotCovered("stores to kernel objects in struct_ops programs")
+    if type.name in ("nf_conn", "nf_conn___init"):
+        # The mark is all that may be written, and where it lies depends on the kernel's configuration.
+        mark = type.btf.member(type.id, "mark")
+        if mark is not None and offset == mark.bit_offset // 8:
+            return
+        raise Rejection(f"no write support to nf_conn at off {offset}", type=type.name)
+    raise Rejection("only read is supported", type=type.name)
+
+
+def _loaded(explorer: Explorer, pointer: Register, place: Place) -> Register | None:
+    untrusted = bool(pointer.flags & UNTRUSTED) or place.through_union
+    if place.target is None:
+        return _untrusted_memory() if place.is_plain_pointer and untrusted else None
+    flags = _flags(explorer, pointer, place)
+    id = explorer.new_id() if flags & MAYBE_NULL else 0
+    return register(Kind.OBJECT, id=id, flags=flags, subject=place.target)
+
+
+def _untrusted_memory() -> Register:
+    return register(Kind.MEMORY, flags=READ_ONLY | UNTRUSTED)
+
+
+def subject_name(pointer: Register) -> str:
+    """The name of the type of a kernel object."""
+    assert isinstance(pointer.subject, KernelType)
+    return pointer.subject.name
+
+
+def _flags(explorer: Explorer, pointer: Register, place: Place) -> int:
+    """How far the pointer that was loaded may be trusted."""
+    found = UNTRUSTED if place.through_union else 0
+    if "percpu" in place.tags:
+        found |= PERCPU
+    if "user" in place.tags:
+        found |= USER
+    if pointer.flags & UNTRUSTED:
+        return found | UNTRUSTED
+    member = (subject_name(pointer), place.member_name)
+    if is_trusted(pointer) and member in _TRUSTED:
+        return found | TRUSTED
+    if is_trusted(pointer) and member in _TRUSTED_OR_NULL:
+        return found | TRUSTED | MAYBE_NULL
+    if sections.in_rcu(explorer):
+        if member in _RCU:
+            return found & ~UNTRUSTED | RCU
+        if member in _RCU_OR_NULL or "rcu" in place.tags:
+            return found & ~UNTRUSTED | RCU | MAYBE_NULL
+        return found
+    return found | UNTRUSTED if member in _RCU | _RCU_OR_NULL or "rcu" in place.tags else found
+
+
+def fits(found: KernelType, wanted: KernelType, offset: int, *, strict: bool) -> bool:
+    """Whether a pointer at ``offset`` of ``found`` is one to ``wanted``, or to something that starts with it.
+
+    With ``strict`` only the very type will do. Types whose names differ by ``___init`` are never the same.
+    """
+    if _is_flavour(found, wanted) or _is_flavour(wanted, found):
+        return False
+    if strict:
+        return offset == 0 and same_type(found, wanted)
+    return found.table.starts_with(found, wanted, offset)
+
+
+def _is_flavour(one: KernelType, other: KernelType) -> bool:
+    return one.name == f"{other.name}___init"

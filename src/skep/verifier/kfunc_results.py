@@ -1,0 +1,111 @@
+"""What kernel functions return: numbers, kernel objects, memory; and the casts between them.
+
+Source: the kernel's ``Documentation/bpf/kfuncs.rst``; observed on Linux 6.18.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from skep.btf.types import Composite, Enumeration, Int, Struct, Void
+from skep.stdlib.kfuncs import KfuncFlag
+from skep.verifier import references
+from skep.verifier.kernel_contexts import CONTEXT_STRUCTURES
+from skep.verifier.kfunc_arguments import type_keyword
+from skep.verifier.register import (
+    ANY_NUMBER,
+    MAYBE_NULL,
+    NOTHING,
+    RCU,
+    READ_ONLY,
+    TRUSTED,
+    UNTRUSTED,
+    Kind,
+    Register,
+    register,
+)
+from skep.verifier.rejection import NotCovered, Rejection
+
+if TYPE_CHECKING:
+    from skep.verifier.exploration import Explorer
+    from skep.verifier.kfunc_calls import KfuncCall
+
+
+def plain_result(explorer: Explorer, call: KfuncCall) -> Register:
+    """What a function without rules of its own returns."""
+    types = call.function.table
+    result = types.btf.resolve(call.function.result)
+    if isinstance(result, Void):
+        return NOTHING
+    if isinstance(result, Int | Enumeration):
+        return ANY_NUMBER
+    target = types.pointee(call.function.result)
+    if target is None:
+        raise NotCovered(f"what kernel function {call.name} returns")
+    flags = MAYBE_NULL if call.flags & KfuncFlag.RET_NULL else 0
+    found: Register
+    if isinstance(types.btf[target.id], Struct):
+        flags |= _trust(call)
+        found = register(Kind.OBJECT, flags=flags, subject=target)
+    elif call.returned_size is not None:
+        flags |= READ_ONLY if call.returned_read_only else 0
+        found = register(Kind.MEMORY, extent=call.returned_size, flags=flags, reference=call.reference)
+    elif isinstance(types.btf[target.id], Composite | Void):
+        raise Rejection(
+            f"kernel function {call.name} returns pointer type {type_keyword(target)} {target.name} is not supported"
+        )
+    else:
+        found = register(Kind.MEMORY, extent=target.size, flags=flags | READ_ONLY)
+    return _identified(explorer, call, found)
+
+
+def _trust(call: KfuncCall) -> int:
+    if call.name == "bpf_get_kmem_cache":
+        return UNTRUSTED
+    return RCU if call.flags & KfuncFlag.RCU_PROTECTED else 0
+
+
+def _identified(explorer: Explorer, call: KfuncCall, found: Register) -> Register:
+    id = reference = 0
+    if call.flags & KfuncFlag.ACQUIRE:
+        id = reference = references.acquire(explorer)
+    elif found.flags & MAYBE_NULL:
+        id = explorer.new_id()
+    return register(
+        found.kind,
+        id=id,
+        reference=reference or found.reference,
+        extent=found.extent,
+        flags=found.flags,
+        subject=found.subject,
+    )
+
+
+def _to_kernel_context(explorer: Explorer, call: KfuncCall) -> Register:
+    """The kernel's own structure behind the context."""
+    context = explorer.context
+    names = CONTEXT_STRUCTURES.get(context.type)
+    if names is None or not names[1]:
+        raise NotCovered(f"bpf_cast_to_kern_ctx in {context.type.label} programs")
+    return register(Kind.OBJECT, flags=TRUSTED, subject=context.kernel_types.struct(names[1]))
+
+
+def _read_only_cast(explorer: Explorer, call: KfuncCall) -> Register:
+    """Anything seen as an object of some type, or as memory, that may only be read and may not be there."""
+    types = explorer.context.kernel_types
+    number = call.constant
+    assert number is not None
+    found = types.btf[number] if number < len(types.btf) else None
+    if isinstance(found, Struct):
+        return register(Kind.OBJECT, flags=UNTRUSTED, subject=types.type(number))
+    if isinstance(found, Void):
+        return register(Kind.MEMORY, flags=READ_ONLY | UNTRUSTED)
+    raise Rejection("kfunc bpf_rdonly_cast type ID argument must be of a struct or void", kfunc=call.name)
+
+
+#: Functions that return what they were given as another type.
+SPECIAL: dict[str, Callable[[Explorer, KfuncCall], Register]] = {
+    "bpf_cast_to_kern_ctx": _to_kernel_context,
+    "bpf_rdonly_cast": _read_only_cast,
+}
