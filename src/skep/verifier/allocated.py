@@ -112,14 +112,21 @@ def check_counted(explorer: Explorer, call: KfuncCall, argument: Argument, passe
 
 def owned(explorer: Explorer, type: KernelType, *, offset: int = 0, flags: int = 0) -> Register:
     """A pointer to an object that the program owns from now on."""
-    id = references.acquire(explorer)
-    return register(Kind.OBJECT, offset=offset, id=id, reference=id, flags=ALLOCATED | flags, subject=type)
+    reference = id = references.acquire(explorer)
+    if not flags & MAYBE_NULL:
+        id = _lock_id(explorer, type)
+    return register(Kind.OBJECT, offset=offset, id=id, reference=reference, flags=ALLOCATED | flags, subject=type)
+
+
+def _lock_id(explorer: Explorer, type: KernelType) -> int:
+    """An id to tell the lock in an object from others by; none where there is no lock."""
+    return 0 if fields_of(type).first(*LOCKS) is None else explorer.new_id()
 
 
 def seen(explorer: Explorer, type: KernelType, *, offset: int = 0, flags: int = 0) -> Register:
     """A pointer to an object that something else owns."""
     counted = fields_of(type).first("bpf_refcount") is not None
-    id = explorer.new_id() if flags & MAYBE_NULL or fields_of(type).first(*LOCKS) is not None else 0
+    id = explorer.new_id() if flags & MAYBE_NULL else _lock_id(explorer, type)
     kinds = ALLOCATED | NON_OWNING | (RCU if counted else 0) | flags
     return register(Kind.OBJECT, offset=offset, id=id, flags=kinds, subject=type)
 
