@@ -337,7 +337,9 @@ class Explorer:
         if self.flow.landings[index]:
             self.remember()
         precision.inherit(checkpoint, state)
-        self._add_edge(checkpoint, state)
+        if not self.flow.calls_back[index]:
+            # Linux does not keep a loop of callbacks open for marks that go round.
+            self._add_edge(checkpoint, state)
 
     def _add_edge(self, checkpoint: Checkpoint, state: State) -> None:
         for key in self._loop_of(checkpoint):
