@@ -25,6 +25,7 @@ from skep.btf.types import (
     Function,
     FunctionPrototype,
     Int,
+    Int,
     Member,
     Modifier,
     Parameter,
