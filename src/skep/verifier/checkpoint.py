@@ -39,7 +39,7 @@ class Checkpoint:
     ``precise`` holds for each frame two masks: of the registers, and of the stack slots, whose numbers matter.
     """
 
-    __slots__ = ("branches", "clean", "hits", "index", "misses", "precise", "state")
+    __slots__ = ("branches", "clean", "hits", "index", "misses", "plan", "precise", "state", "suspect")
 
     def __init__(self, state: State, index: int) -> None:
         self.state = state
@@ -49,6 +49,10 @@ class Checkpoint:
         self.misses = 0
         self.clean = False
         self.precise: list[list[int]] = [[0, 0] for _ in state.frames]
+        #: What to compare once it is finished; None if that has to be made out, because marks changed.
+        self.plan: list[_Entry] | None = None
+        #: The register that differed from a later state last, the first to look at the next time.
+        self.suspect = 0
 
 
 class _Identities:
@@ -57,6 +61,10 @@ class _Identities:
     __slots__ = ("_back", "_forth", "_next")
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all pairs."""
         self._forth: dict[int, int] = {}
         self._back: dict[int, int] = {}
         self._next = -1
@@ -96,6 +104,10 @@ def within(current: Scalar, old: Scalar) -> bool:
         and current.smax32 <= old.smax32
         and tnum.within(current.bits, old.bits)
     )
+
+
+#: The pairs of the comparison that is going on.
+_IDENTITIES = _Identities()
 
 
 def same_scalar(one: Scalar, other: Scalar) -> bool:
@@ -166,22 +178,8 @@ _SCALAR, _NOTHING = Kind.SCALAR, Kind.NOT_INITIALISED
 
 def _registers_match(old: Frame, current: Frame, live: int, precise: int, ids: _Identities, match: Match) -> bool:
     mine, theirs = old.registers, current.registers
-    prune = match is Match.PRUNE
     for index in _indices(live):
-        one, other = mine[index], theirs[index]
-        if prune:
-            # The common cases, before the call.
-            kind = one.kind
-            if kind is _SCALAR:
-                if other.kind is not _SCALAR:
-                    return False
-                if not precise >> index & 1:
-                    continue
-            elif kind is _NOTHING or (one is other and not (one.id or one.reference)):
-                continue
-            elif kind is not other.kind:
-                return False
-        if not _register_matches(one, other, bool(precise >> index & 1), ids, match):
+        if not _register_matches(mine[index], theirs[index], bool(precise >> index & 1), ids, match):
             return False
     return True
 
@@ -245,60 +243,114 @@ def _order(state: State) -> list[int]:
     return [kind for _, kind in sorted(held)]
 
 
+#: How an entry of a plan is compared: a number that does not matter, one that does, a pointer, a slot of the stack.
+_NUMBER, _PRECISE, _POINTER, _SLOT = range(4)
+
+#: What a later state has to match: frame, register or slot, what it was, how to compare it, whether it matters.
+_Entry = tuple[int, int, "Register | Slot", int, bool]
+
+
+def _plan(checkpoint: Checkpoint, live: Sequence[int]) -> list[_Entry]:
+    """What to compare with a finished checkpoint: what is live and not anything anyway."""
+    state = checkpoint.state
+    top = len(state.frames) - 1
+    plan: list[_Entry] = []
+    for level, frame in enumerate(state.frames):
+        registers, slots = checkpoint.precise[level]
+        for index in _indices(live[checkpoint.index if level == top else state.frames[level + 1].call_site]):
+            register = frame.registers[index]
+            precise = bool(registers >> index & 1)
+            if register.kind is _SCALAR:
+                plan.append((level, index, register, _PRECISE if precise else _NUMBER, precise))
+            elif register.kind is not _NOTHING:
+                plan.append((level, index, register, _POINTER, precise))
+        for index, slot in enumerate(frame.slots):
+            if slot.bytes.strip(INVALID + MISC):
+                plan.append((level, index, slot, _SLOT, bool(slots >> index & 1)))
+    return plan
+
+
+def covers(checkpoint: Checkpoint, current: State, live: Sequence[int]) -> bool:
+    """Whether ``current``, at the same instruction, is no more general than a finished checkpoint."""
+    old = checkpoint.state
+    frames = current.frames
+    depth = len(frames)
+    if len(old.frames) != depth:
+        return False
+    ids = _IDENTITIES
+    ids.reset()
+    if not _same_calls_and_holds(old, current, ids):
+        return False
+    plan = checkpoint.plan
+    if plan is None:
+        plan = checkpoint.plan = _plan(checkpoint, live)
+    for position, (level, index, mine, how, precise) in enumerate(plan):
+        frame = frames[level]
+        if how == _SLOT:
+            slots = frame.slots
+            theirs = slots[index] if index < len(slots) else None
+            if mine is theirs and not theirs.is_spill and theirs.object is None:
+                fits = True
+            else:
+                assert isinstance(mine, Slot)
+                fits = _slot_matches(mine, theirs, precise, ids, Match.PRUNE)
+        else:
+            assert isinstance(mine, Register)
+            other = frame.registers[index]
+            if how == _NUMBER:
+                fits = other.kind is _SCALAR
+            elif mine is other and not mine.id and not mine.reference:
+                fits = True
+            else:
+                fits = mine.kind is other.kind and _register_matches(mine, other, precise, ids, Match.PRUNE)
+        if not fits:
+            # What differed this time will most likely differ the next time.
+            if position:
+                plan.insert(0, plan.pop(position))
+            return False
+    return True
+
+
+def _same_calls_and_holds(old: State, current: State, ids: _Identities) -> bool:
+    """Whether both were reached by the same calls and hold the same things."""
+    if old.references or current.references or old.locks or current.locks or old.irqs or current.irqs:
+        if len(old.references) != len(current.references) or len(old.locks) != len(current.locks):
+            return False
+        if len(old.irqs) != len(current.irqs):
+            return False
+        for one_reference, other_reference in zip(old.references, current.references, strict=True):
+            if not ids.agree(one_reference.id, other_reference.id):
+                return False
+        for one_saved, other_saved in zip(old.irqs, current.irqs, strict=True):
+            if not ids.agree(one_saved.id, other_saved.id):
+                return False
+        for one_lock, other_lock in zip(old.locks, current.locks, strict=True):
+            if one_lock.kind is not other_lock.kind or one_lock.subject is not other_lock.subject:
+                return False
+            if not ids.agree(one_lock.id, other_lock.id):
+                return False
+    if old.rcu_depth != current.rcu_depth or old.preempt_depth != current.preempt_depth:
+        return False
+    for one, other in zip(old.frames, current.frames, strict=True):
+        if one.call_site != other.call_site or one.rounds > other.rounds:
+            return False
+    return True
+
+
 def matches(checkpoint: Checkpoint, current: State, live: Sequence[int], match: Match) -> bool:
-    """Whether ``current``, at the same instruction, is no more general than ``checkpoint``.
+    """Whether ``current``, at the same instruction, is no more general than a checkpoint that is not finished.
 
     ``live`` are, by instruction, the registers that matter.
     """
     old = checkpoint.state
-    if len(old.frames) != len(current.frames) or old.sleepable != current.sleepable:
+    if len(old.frames) != len(current.frames):
         return False
-    if len(old.frames) == 1 and not (
-        old.references
-        or current.references
-        or old.locks
-        or current.locks
-        or old.rcu_depth != current.rcu_depth
-        or old.preempt_depth != current.preempt_depth
-        or old.irqs
-        or current.irqs
-    ):
-        # Most states: one function, nothing held.
-        one, other = old.frames[0], current.frames[0]
-        if one.rounds > other.rounds:
-            return False
-        registers, slots = checkpoint.precise[0]
-        ids = _Identities()
-        return _registers_match(one, other, live[checkpoint.index], registers, ids, match) and (
-            not one.slots or _stack_matches(one, other, slots, ids, match)
-        )
-    if len(old.references) != len(current.references) or len(old.locks) != len(current.locks):
+    ids = _IDENTITIES
+    ids.reset()
+    if not _same_calls_and_holds(old, current, ids):
         return False
-    if old.rcu_depth != current.rcu_depth or old.preempt_depth != current.preempt_depth:
-        return False
-    if len(old.irqs) != len(current.irqs):
-        return False
-    for one, other in zip(old.frames, current.frames, strict=True):
-        if one.call_site != other.call_site:
-            return False
-    ids = _Identities()
-    for one_reference, other_reference in zip(old.references, current.references, strict=True):
-        if not ids.agree(one_reference.id, other_reference.id):
-            return False
-    for one_saved, other_saved in zip(old.irqs, current.irqs, strict=True):
-        if not ids.agree(one_saved.id, other_saved.id):
-            return False
-    if (old.locks or old.irqs) and _order(old) != _order(current):
-        return False
-    for one_lock, other_lock in zip(old.locks, current.locks, strict=True):
-        if one_lock.kind is not other_lock.kind or one_lock.subject is not other_lock.subject:
-            return False
-        if not ids.agree(one_lock.id, other_lock.id):
-            return False
     top = len(old.frames) - 1
     for level, (one, other) in enumerate(zip(old.frames, current.frames, strict=True)):
-        if one.rounds > other.rounds:
-            return False
         place = checkpoint.index if level == top else old.frames[level + 1].call_site
         registers, slots = checkpoint.precise[level]
         if not _registers_match(one, other, live[place], registers, ids, match):
@@ -306,6 +358,27 @@ def matches(checkpoint: Checkpoint, current: State, live: Sequence[int], match: 
         if not _stack_matches(one, other, slots, ids, match):
             return False
     return True
+
+
+def may_be_same(checkpoint: Checkpoint, current: State) -> bool:
+    """A quick look whether the registers of the running functions could be all the same."""
+    frames = checkpoint.state.frames
+    if len(frames) != len(current.frames):
+        return False
+    mine, theirs = frames[-1].registers, current.frames[-1].registers
+    if _differ(mine[checkpoint.suspect], theirs[checkpoint.suspect]):
+        return False
+    for index in range(11):
+        if _differ(mine[index], theirs[index]):
+            checkpoint.suspect = index
+            return False
+    return True
+
+
+def _differ(one: Register, other: Register) -> bool:
+    return one is not other and (
+        one.kind is not other.kind or one.offset != other.offset or one.scalar.umin != other.scalar.umin
+    )
 
 
 def forget_dead(checkpoint: Checkpoint, live: Sequence[int], alive: Sequence[int]) -> None:
@@ -321,3 +394,4 @@ def forget_dead(checkpoint: Checkpoint, live: Sequence[int], alive: Sequence[int
             if not alive[level] >> index & 1:
                 frame.slots[index] = UNUSED
     checkpoint.clean = True
+    checkpoint.plan = None

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from skep.verifier import iterators, precision
-from skep.verifier.checkpoint import Checkpoint, Match, forget_dead, matches
+from skep.verifier.checkpoint import Checkpoint, Match, covers, forget_dead, matches, may_be_same
 from skep.verifier.register import Register
 from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.stack_liveness import StackLiveness
@@ -220,46 +220,62 @@ class Explorer:
         """Whether the state need not be followed from here; if it is followed, it may be kept."""
         state = self.state
         flow = self.flow
-        forced = flow.forced[index] or state.history_length > _LONGEST_HISTORY
-        keep = forced or (self.jumps - self._jumps_at_last >= 2 and self.processed - self._processed_at_last >= 8)
+        jumps, processed = self.jumps - self._jumps_at_last, self.processed - self._processed_at_last
+        open_loop = flow.forced[index]
+        forced = open_loop or state.history_length > _LONGEST_HISTORY
+        keep = forced or (jumps >= 2 and processed >= 8)
         kept = self._explored.get(index)
         if kept is not None:
-            sites = state.call_sites()
-            for checkpoint in kept:
-                finished = not checkpoint.branches and not checkpoint.clean
-                if finished and checkpoint.state.call_sites() == sites and not self._is_open_loop(checkpoint):
-                    self._clean(checkpoint)
+            self._clean_finished(kept)
+            young = not forced and jumps < 20 and processed < 100
             live = flow.live
-            for checkpoint in tuple(kept):
+            useless: list[Checkpoint] = []
+            for checkpoint in kept:
+                patience = 3
                 if checkpoint.branches:
                     if self._is_same_again(checkpoint, index):
                         self._go_round(checkpoint, state, index)
+                        self._drop(kept, useless)
                         return True
-                    young = self.jumps - self._jumps_at_last < 20 and self.processed - self._processed_at_last < 100
-                    if young and not forced:
+                    if young:
                         keep = False
+                    if open_loop:
+                        patience = 64
                 else:
-                    loop = self._is_open_loop(checkpoint)
-                    if matches(checkpoint, state, live, Match.WITHIN if loop else Match.PRUNE):
+                    loop = bool(self._loops) and self._is_open_loop(checkpoint)
+                    if matches(checkpoint, state, live, Match.WITHIN) if loop else covers(checkpoint, state, live):
                         checkpoint.hits += 1
                         if flow.landings[index]:
                             self.remember()
                         precision.inherit(checkpoint, state)
                         if loop:
                             self._add_edge(checkpoint, state)
+                        self._drop(kept, useless)
                         return True
                 if keep:
                     checkpoint.misses += 1
-                patience = 64 if flow.forced[index] and checkpoint.branches else 3
                 if checkpoint.misses > checkpoint.hits * patience + patience:
                     # It is unlikely to be of use any more.
-                    kept.remove(checkpoint)
-                    self.peak_states -= not checkpoint.branches
+                    useless.append(checkpoint)
+            self._drop(kept, useless)
             if len(kept) > self.most_states:
                 self.most_states = len(kept)
         if keep:
             self._keep(index)
         return False
+
+    def _clean_finished(self, kept: list[Checkpoint]) -> None:
+        """Take what is dead from states that were finished since the last visit."""
+        for checkpoint in kept:
+            if checkpoint.branches or checkpoint.clean:
+                continue
+            if checkpoint.state.call_sites() == self.state.call_sites() and not self._is_open_loop(checkpoint):
+                self._clean(checkpoint)
+
+    def _drop(self, kept: list[Checkpoint], useless: list[Checkpoint]) -> None:
+        for checkpoint in useless:
+            kept.remove(checkpoint)
+            self.peak_states -= not checkpoint.branches
 
     def _is_same_again(self, checkpoint: Checkpoint, index: int) -> bool:
         """Whether a loop came back to a state that is no more general; Rejection if it changes nothing at all."""
@@ -280,7 +296,7 @@ class Explorer:
         if (
             old.may_goto_turns == state.may_goto_turns
             and old.callback_turns == state.callback_turns
-            and _may_loop(old, state)
+            and may_be_same(checkpoint, state)
             and matches(checkpoint, state, live, Match.SAME)
             and not iterators.depths_differ(old, state)
         ):
@@ -370,19 +386,3 @@ class Explorer:
                 return checkpoint.state
             checkpoint = checkpoint.state.parent
         return None
-
-
-def _may_loop(old: State, current: State) -> bool:
-    """A quick look whether the registers of the running functions are all the same, to the ids."""
-    if len(old.frames) != len(current.frames):
-        return False
-    for one, other in zip(old.frames[-1].registers, current.frames[-1].registers, strict=True):
-        if one is not other and (
-            one.kind is not other.kind
-            or one.id != other.id
-            or one.reference != other.reference
-            or one.offset != other.offset
-            or one.scalar.umin != other.scalar.umin
-        ):
-            return False
-    return True

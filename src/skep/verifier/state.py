@@ -199,7 +199,8 @@ class State:
 
     def call_sites(self) -> tuple[int, ...]:
         """The instructions that called each frame but the first."""
-        return tuple(frame.call_site for frame in self.frames[1:])
+        frames = self.frames
+        return () if len(frames) == 1 else tuple([frame.call_site for frame in frames[1:]])
 
     def forget_arguments(self) -> None:
         """r1 to r5 of the running function hold nothing any more."""
