@@ -56,6 +56,14 @@ _SLEEPABLE_MAPS = frozenset(
     }
 )
 
+_ONE_STORAGE = "only one cgroup storage of each type is allowed"
+#: Types of which a program has one map at most, and what is said of a second.
+_ALONE = {
+    MapType.CGROUP_STORAGE: _ONE_STORAGE,
+    MapType.PERCPU_CGROUP_STORAGE: _ONE_STORAGE,
+    MapType.ARENA: "Only one arena per program",
+}
+
 #: The attach type that a program has where nobody says one.
 _DEFAULT_ATTACH = {
     ProgramType.CGROUP_SOCK_ADDR: AttachType.CGROUP_INET4_CONNECT,
@@ -142,9 +150,13 @@ class Context:
 
     def check_maps(self) -> None:
         """Refuse maps that programs of this type cannot use, in the order in which the program names them."""
+        alone: dict[MapType, MapFacts] = {}
         for slot, reference in sorted(self.spec.references.items()):
             if isinstance(reference, MapReference):
-                self._check_map(self.map_at(slot), slot)
+                map = self.map_at(slot)
+                self._check_map(map, slot)
+                if map.type in _ALONE and alone.setdefault(map.type, map) is not map:
+                    raise Rejection(_ALONE[map.type], instruction=slot, map=map.name)
 
     def _check_map(self, map: MapFacts, slot: int) -> None:
         is_tracing = self.type in _TRACING
