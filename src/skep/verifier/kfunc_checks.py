@@ -15,7 +15,17 @@ from skep.verifier.contexts import context_access
 from skep.verifier.helper_arguments import check_memory, check_string
 from skep.verifier.kfunc_arguments import Argument, ArgumentKind, holds_only_numbers, object_type, type_keyword
 from skep.verifier.memory import Access, check_unmodified
-from skep.verifier.register import ANY_NUMBER, MAYBE_NULL, Kind, Register, register
+from skep.verifier.register import (
+    ALLOCATED,
+    ANY_NUMBER,
+    MAYBE_NULL,
+    NON_OWNING,
+    RCU,
+    TRUSTED,
+    Kind,
+    Register,
+    register,
+)
 from skep.verifier.rejection import Rejection
 from skep.verifier.structure import OFFSET_LIMIT
 
@@ -57,6 +67,10 @@ _ANY_OFFSET: Final = frozenset(
 )
 
 
+#: Modifiers of objects that may be pointed into.
+_FIXED_OFFSET: Final = frozenset({0, TRUSTED, RCU, ALLOCATED, ALLOCATED | NON_OWNING, ALLOCATED | NON_OWNING | RCU})
+
+
 def check_pointer(explorer: Explorer, call: KfuncCall, argument: Argument, kind: ArgumentKind) -> None:
     """What all pointers passed to kernel functions have to be, whatever the parameter is."""
     if kind in _NUMBERS or kind in _UNASKED:
@@ -91,7 +105,7 @@ def _check_offset(index: int, passed: Register, *, released: bool) -> None:
     elif passed.kind is Kind.NOT_INITIALISED:
         raise Rejection("variable ? access var_off=(0x0; 0xffffffffffffffff) disallowed", register=index)
     elif passed.kind not in _ANY_OFFSET:
-        check_unmodified(index, passed, passed.kind is Kind.OBJECT)
+        check_unmodified(index, passed, passed.kind is Kind.OBJECT and passed.flags in _FIXED_OFFSET)
 
 
 def check_number(explorer: Explorer, call: KfuncCall, argument: Argument, passed: Register) -> None:

@@ -231,7 +231,7 @@ def _exchange_place(explorer: Explorer, index: int, pointer: Register) -> Specia
         fields = fields_of(pointer.subject)
     if not pointer.scalar.is_constant:
         raise Rejection(f"R{index} doesn't have constant offset. kptr has to be at the constant offset")
-    kept = tuple(field for field in fields.all if field.is_pointer)
+    kept = tuple(field for field in fields.all if field.is_pointer and field.name != "uptr")
     if not kept:
         raise Rejection(f"R{index} has no valid kptr", register=index)
     offset = pointer.offset + signed64(pointer.scalar.value)
