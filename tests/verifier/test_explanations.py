@@ -90,7 +90,7 @@ _WHOLE = {
     "{} pointer in R{} map_uid={} doesn't match map pointer in R{} map_uid={}": (
         "timer pointer in R1 map_uid=1 doesn't match map pointer in R2 map_uid=2"
     ),
-    "variable ? access var_off=(0x0; 0xffffffffffffffff) disallowed": "variable ctx access var_off=(0x0; 0x4) disallowed",
+    "variable ? access var_off=(0x0; 0xffffffffffffffff) disallowed": "variable ctx access var_off=(0x0; 0x4) disallowed",  # noqa: E501
     "{} not found at offset={}": "bpf_list_node not found at offset=8",
     "{} map forbidden, value_size={} off={} size={}": "write into map forbidden, value_size=4 off=0 size=4",
     "{} doesn't point to an irq flag on stack": "arg#0 doesn't point to an irq flag on stack",

@@ -6,9 +6,12 @@ while paths are followed: a state in full where a path begins or is taken up, be
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from skep.btf.types import Forward, Function, FunctionPrototype, Pointer, Void
 from skep.isa import log_text, registers_read, registers_written
 from skep.isa.meaning import Atomic, Branch, Call, Exit, Load, LoadAcquire, Store, StoreRelease
 from skep.isa.table import row_of
@@ -19,9 +22,11 @@ from skep.verifier.observer import Observer
 from skep.verifier.register import Kind
 from skep.verifier.scalar import S64_MAX, S64_MIN
 from skep.verifier.slots import SLOT_SIZE, STACK_SIZE, Slot
+from skep.verifier.stack_objects import Dynptr
 from skep.verifier.state_text import state_text
 
 if TYPE_CHECKING:
+    from skep.verifier.context import Context
     from skep.verifier.exploration import Explorer
     from skep.verifier.report import Report
 
@@ -36,7 +41,7 @@ _STEP = 8
 _ALL = -1
 _SCRATCHED_BY_CALLS = 0b111111
 #: Messages that Linux prints without an end of line.
-_WITHOUT_END = frozenset({"expected prog array map for tail call"})
+_WITHOUT_END = re.compile(r"expected prog array map for tail call|insn \d+ cannot call exception cb directly")
 
 
 class KernelLog(Observer):
@@ -63,17 +68,21 @@ class KernelLog(Observer):
         self._called = False
         self._before: list[Slot] = []
         self._last: int | None = None
+        #: The global function that is followed, for when it turns out to be safe.
+        self._function: str | None = None
 
     # What happens.
 
     def started(self, explorer: Explorer) -> None:
         """A function is entered on its own."""
-        if not self._everything:
-            self.lines.clear()
+        self.finished()
         index = explorer.frame.subprogram
         if index:
             name = explorer.structure.subprograms[index].name
+            self._function = f"Func#{index} ('{name}')"
             self._line(f"Validating {name}() func#{index}...")
+        else:
+            self.lines += _about_context(self._spec)
         self._forks.clear()
         self._waiting = 0
         self._registers = self._slots = _ALL
@@ -81,6 +90,14 @@ class KernelLog(Observer):
         self._frames = 1
         self._last = None
         self._leaving = None
+
+    def finished(self) -> None:
+        """All paths of the last function were followed, and are safe."""
+        if not self._everything:
+            self.lines.clear()
+        if self._function is not None:
+            self._line(f"{self._function} is safe for any args that match its prototype")
+            self._function = None
 
     def step(self, explorer: Explorer, waiting: int) -> None:
         """An instruction is about to be followed."""
@@ -98,7 +115,7 @@ class KernelLog(Observer):
         self._changes(explorer, index)
         self._frames = len(state.frames)
         self._line_of(index)
-        self._line(f"{index}: {self._instruction(index)}")
+        self._line(f"{index}: {self._instruction(explorer.context, index)}")
         self._bare = self.lines[-1]
         self._at_instruction = True
         self._waiting = waiting
@@ -139,8 +156,8 @@ class KernelLog(Observer):
 
     def refused(self, explorer: Explorer | None, lines: Sequence[str], facts: Mapping[str, object]) -> None:
         """The program is refused, for what ``lines`` say; ``explorer`` is None where no path led there."""
-        if explorer is None and not self._everything:
-            self.lines.clear()
+        if explorer is None:
+            self.finished()
         old = facts.get("checkpoint")
         if self._resumed is not None:
             self._joins = not self._everything
@@ -228,12 +245,8 @@ class KernelLog(Observer):
         name = line.file.rpartition("/")[2]
         self._line(f"; {line.text.strip()} @ {name}:{line.line}")
 
-    def _instruction(self, index: int) -> str:
-        instructions = self._spec.instructions
-        following = instructions[index + 1] if index + 1 < len(instructions) else None
-        reference = self._spec.references.get(index)
-        kfunc = reference.name if isinstance(reference, KfuncReference) else None
-        return log_text(instructions[index], following, helpers=helper_name, kfunc=kfunc)
+    def _instruction(self, context: Context, index: int) -> str:
+        return instruction_of(self._spec, context, index)
 
     def _is_branch(self, index: int | None) -> bool:
         if index is None:
@@ -256,6 +269,7 @@ class KernelLog(Observer):
         match meaning:
             case Call():
                 mask |= _SCRATCHED_BY_CALLS
+                self._slots = self._dynptrs_passed(explorer)
             case Exit():
                 mask = 1
                 if len(explorer.state.frames) > 1:
@@ -267,6 +281,19 @@ class KernelLog(Observer):
             case _:
                 pass
         self._registers = mask
+
+    @staticmethod
+    def _dynptrs_passed(explorer: Explorer) -> int:
+        """A bit for each slot of a dynptr that a call gets."""
+        found = 0
+        slots = explorer.frame.slots
+        for pointer in explorer.registers[1:6]:
+            if pointer.kind is not Kind.STACK or not pointer.scalar.is_constant:
+                continue
+            index = (-(pointer.offset + pointer.scalar.smin) - 1) // SLOT_SIZE
+            if 0 <= index < len(slots) and isinstance(slots[index].object, Dynptr):
+                found |= 1 << index
+        return found
 
     def _compare_slots(self, explorer: Explorer) -> None:
         """Slots that changed otherwise, as by a helper that fills a buffer."""
@@ -292,6 +319,28 @@ class KernelLog(Observer):
         return sum(1 << index for index in range(first, last + 1))
 
 
+def _about_context(spec: ProgramSpec) -> list[str]:
+    """What Linux remarks where the program takes its context as a pointer to nothing in particular."""
+    btf = spec.btf
+    function = btf[spec.functions[0].type_id] if btf is not None and spec.functions else None
+    if btf is None or not isinstance(function, Function):
+        return []
+    prototype = btf[function.prototype]
+    if not isinstance(prototype, FunctionPrototype) or not prototype.parameters:
+        return []
+    pointer = btf.resolve(prototype.parameters[0].type)
+    if not isinstance(pointer, Pointer):
+        return []
+    match btf.resolve(pointer.target):
+        case Void():
+            what = "UNKNOWN "
+        case Forward(name=name):
+            what = f"FWD {name}"
+        case _:
+            return []
+    return [f"arg#0 reference type('{what}') size cannot be determined: -22"]
+
+
 def log_of(report: Report, level: int, written: Sequence[str]) -> str:
     """The whole log: what was written on the way, and the sums."""
     lines = list(written)
@@ -303,21 +352,34 @@ def log_of(report: Report, level: int, written: Sequence[str]) -> str:
         f"processed {report.processed} insns (limit {_LIMIT}) max_states_per_insn {report.most_states} "
         f"total_states {report.total_states} peak_states {report.peak_states} mark_read 0"
     )
-    if lines and lines[-1] in _WITHOUT_END:
+    if lines and _WITHOUT_END.fullmatch(lines[-1]):
         sums[0] = lines.pop() + sums[0]
     return "\n".join([*lines, *sums]) + "\n"
 
 
-def before_paths(spec: ProgramSpec, starts: Sequence[int], live: Sequence[int]) -> list[str]:
+def instruction_of(spec: ProgramSpec, context: Context, index: int) -> str:
+    """One instruction; the number in a call of a kernel function is that of its type."""
+    instructions = spec.instructions
+    instruction = instructions[index]
+    following = instructions[index + 1] if index + 1 < len(instructions) else None
+    reference = spec.references.get(index)
+    kfunc = None
+    if isinstance(reference, KfuncReference):
+        kfunc = reference.name
+        found = context.kernel_types.function(kfunc)
+        instruction = instruction if found is None else replace(instruction, imm=found.id)
+    return log_text(instruction, following, helpers=helper_name, kfunc=kfunc)
+
+
+def before_paths(spec: ProgramSpec, context: Context, starts: Sequence[int], live: Sequence[int]) -> list[str]:
     """What level 2 prints first: where functions start, and which registers are live before each instruction."""
     lines = [f"func#{index} @{start}" for index, start in enumerate(starts)]
     lines.append("Live regs before insn:")
     slot = 0
-    log = KernelLog(spec, EVERYTHING)
     while slot < len(spec.instructions):
         row = row_of(spec.instructions[slot])
         marks = "".join(str(number) if live[slot] >> number & 1 else "." for number in range(10))
-        lines.append(f"    {slot:3}: {marks} {log._instruction(slot)}")
+        lines.append(f"    {slot:3}: {marks} {instruction_of(spec, context, slot)}")
         slot += 2 if row is not None and row.is_wide else 1
     return lines
 

@@ -106,9 +106,17 @@ def _parts(one: Register) -> list[str]:
 
 def slot_text(one: Slot, offset: int, frame: int, *, precise: bool = False) -> str | None:
     """One stack slot, with its offset; None for one that nothing was written to, or that another slot tells of."""
-    held = one.object
-    if isinstance(held, Dynptr | Iterator | IrqFlag):
-        return _object_text(one, offset)
+    match one.object:
+        case Dynptr(type=type, id=id, reference=reference, position=position):
+            owned = f"ref_id={reference}," if reference else ""
+            return f"fp{offset}=dynptr_{type.value}(id={id},{owned}dynptr_id={id})" if not position else None
+        case Iterator(name=name, reference=reference, progress=progress, depth=depth, position=position):
+            state = f"ref_id={reference},state={progress.value},depth={depth}"
+            return f"fp{offset}={name}({state})" if not position else None
+        case IrqFlag():
+            return f"fp{offset}={''.join(reversed(one.bytes))}"
+        case _:
+            pass
     if not one.bytes.strip(INVALID):
         return None
     if one.is_spill:
@@ -117,10 +125,6 @@ def slot_text(one: Slot, offset: int, frame: int, *, precise: bool = False) -> s
         mark = "P" if precise and one.register.kind is Kind.SCALAR else ""
         return f"fp{offset}={others}{mark}{register_text(one.register, frame)}"
     return f"fp{offset}={''.join(byte if byte in (MISC, ZERO) else '?' for byte in reversed(one.bytes))}"
-
-
-def _object_text(one: Slot, offset: int) -> str | None:
-    return f"fp{offset}={''.join(reversed(one.bytes))}"
 
 
 def state_text(

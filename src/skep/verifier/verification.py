@@ -113,12 +113,12 @@ def verify(
     if log is not None:
         if refused is not None:
             log.refused(explorer if run.on_path else None, [*report.details, report.message], refused.facts)
-        elif not log_level & EVERYTHING:
-            log.lines.clear()
+        else:
+            log.finished()
         written = log.lines
         if log_level & EVERYTHING and explorer is not None:
             starts = [one.start for one in explorer.structure.subprograms]
-            written = [*before_paths(spec, starts, explorer.flow.live), *written]
+            written = [*before_paths(spec, explorer.context, starts, explorer.flow.live), *written]
     elif refused is not None:
         written = [*report.details, report.message]
     return replace(report, log=log_of(report, log_level, written))
