@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -109,10 +110,12 @@ def _table(reports: Sequence[Verdict]) -> Table:
     table.add_column("stack", justify="right", no_wrap=True)
     table.add_column("ms", justify="right", no_wrap=True)
     table.add_column("why", overflow="fold")
+    files = {one.program.file for one in reports if one.program is not None}
     for one in reports:
+        file = one.program.file if len(files) > 1 and one.program is not None else None
         table.add_row(
             Text(one.verdict, style=_COLOURS[one.verdict]),
-            Text(one.program_name),
+            Text(f"{Path(file).name}:{one.program_name}" if file else one.program_name),
             f"{one.processed:,}",
             str(sum(one.stack_depth)),
             f"{one.milliseconds:.1f}",

@@ -1,0 +1,81 @@
+"""What `skep verify` prints and how it ends: answers, tables, JSON, logs, several objects at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.cli.command_line import EXAMPLES, Skep
+
+RUNS = Path(__file__).parents[1] / "data" / "runs"
+PEEK = RUNS / "peek.bpf.o"
+COUNTER = EXAMPLES / "xdp_counter.bpf.o"
+PARSER = EXAMPLES / "tail_call_parser.bpf.o"
+
+
+def test_an_accepted_program_says_what_it_cost(skep: Skep) -> None:
+    shown = skep("verify", COUNTER)
+    assert shown.status == 0
+    assert shown.output.startswith(f"accept xdp_count (xdp, section xdp) in {COUNTER}")
+    assert "133 instructions followed, 0.01% of the limit" in shown.output
+    assert "costs most: the branch at instruction" in shown.output
+
+
+def test_a_rejected_program_says_why(skep: Skep) -> None:
+    shown = skep("verify", PEEK)
+    assert shown.status == 1
+    for part in (
+        "  R1 offset is outside of the packet\n",
+        "  > 11 |     return data[60] ? XDP_DROP : XDP_PASS;\n",
+        "  how it came to this\n",
+        "    Compare before instruction 1 (line 11), with the pointer that is followed:\n",
+        "    invalid access to packet, off=60 size=1, R1(id=0,off=60,r=0)\n",
+    ):
+        assert part in shown.output
+    assert "\x1b" not in shown.output
+    assert all(len(line) <= 80 or "section" in line for line in shown.output.splitlines())
+
+
+def test_several_programs_end_in_a_table(skep: Skep) -> None:
+    shown = skep("verify", PARSER, COUNTER, PEEK, "--jobs", 2)
+    assert shown.status == 1
+    assert shown.output.count("\nreject peek") == 1 or shown.output.startswith("reject peek")
+    assert "how it came to this" in shown.output
+    assert "accept xdp_counter.bpf.o:xdp_count 133 32" in " ".join(shown.output.split())
+    assert shown.output.endswith("7 accepted, 1 rejected\n")
+
+
+def test_programs_are_chosen_by_name(skep: Skep) -> None:
+    chosen = skep("verify", PARSER, "--program", "parse_tcp", "--program", "parse_udp", "--json")
+    assert [json.loads(line)["program"] for line in chosen.output.splitlines()] == ["parse_tcp", "parse_udp"]
+    assert skep("verify", f"{PARSER}:parse").output.startswith("accept parse (")
+    assert "no object has a program 'nope'" in skep("verify", PARSER, "--program", "nope").complaint
+    assert "there is no program 'nope'" in skep("verify", f"{PARSER}:nope").complaint
+
+
+def test_json_is_an_object_a_line_from_one_process_and_from_several(skep: Skep) -> None:
+    alone = [json.loads(line) for line in skep("verify", PARSER, PEEK, "--json", "--jobs", 1).output.splitlines()]
+    spread = [json.loads(line) for line in skep("verify", PARSER, PEEK, "--json", "--jobs", 3).output.splitlines()]
+    for one in (*alone, *spread):
+        one.pop("milliseconds")
+    assert alone == spread
+    assert [one["verdict"] for one in alone] == ["accept"] * 6 + ["reject"]
+    assert alone[-1]["explanation"]["category"] == "packet bounds"
+    assert alone[-1]["source"]["line"] == 11
+
+
+def test_logs_come_before_the_answer(skep: Skep) -> None:
+    shown = skep("verify", PEEK, "--log-level", 1)
+    assert shown.output.startswith("0: R1=ctx() R10=fp0\n; ")
+    assert "1: (71) r1 = *(u8 *)(r1 +60)\ninvalid access to packet" in shown.output
+    (answer,) = [json.loads(line) for line in skep("verify", PEEK, "--log-level", 4, "--json").output.splitlines()]
+    assert "verification time" in answer["log"]
+    assert "Live regs before insn:" in skep("verify", PEEK, "--log-level", 2).output
+
+
+def test_what_cannot_be_asked_is_said_in_one_line(skep: Skep, tmp_path: Path) -> None:
+    assert "No such file" in skep("verify", "nosuch.o").complaint
+    assert "there is no program type 'foo'" in skep("verify", PEEK, "--type", "foo").complaint
+    other = skep("verify", PEEK, "--kernel", "3.18")
+    assert other.status == 1
+    assert "the rules of Linux 3.18 (known are those of 6.18)" in " ".join(other.output.split())
