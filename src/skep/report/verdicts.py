@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -56,9 +55,14 @@ class Report:
         """All programs, one a line, and how many got which verdict."""
         if self._as_json or not self._several:
             return
-        if not self._is_first:
-            self._plain("")
-        self._print(_table(reports))
+        files = list(dict.fromkeys(_file(one) for one in reports))
+        for file in files:
+            if not self._is_first:
+                self._plain("")
+            self._is_first = False
+            if len(files) > 1:
+                self._plain(file)
+            self._print(_table([one for one in reports if _file(one) == file]))
         counts = {verdict: sum(one.verdict == verdict for one in reports) for verdict in _COLOURS}
         words = {"accept": "accepted", "reject": "rejected", "unsupported": "not decided"}
         self._plain(", ".join(f"{count} {words[verdict]}" for verdict, count in counts.items() if count))
@@ -83,6 +87,10 @@ class Report:
 
     def _plain(self, text: str) -> None:
         self._opened().print(text, soft_wrap=True, markup=False)
+
+
+def _file(report: Verdict) -> str:
+    return (report.program.file if report.program is not None else None) or ""
 
 
 def _heading(report: Verdict) -> Text:
@@ -110,12 +118,10 @@ def _table(reports: Sequence[Verdict]) -> Table:
     table.add_column("stack", justify="right", no_wrap=True)
     table.add_column("ms", justify="right", no_wrap=True)
     table.add_column("why", overflow="fold")
-    files = {one.program.file for one in reports if one.program is not None}
     for one in reports:
-        file = one.program.file if len(files) > 1 and one.program is not None else None
         table.add_row(
             Text(one.verdict, style=_COLOURS[one.verdict]),
-            Text(f"{Path(file).name}:{one.program_name}" if file else one.program_name),
+            Text(one.program_name),
             f"{one.processed:,}",
             str(sum(one.stack_depth)),
             f"{one.milliseconds:.1f}",
