@@ -188,13 +188,11 @@ def check(explorer: Explorer, access: Access) -> Register | None:
     """Refuse an access, or give what a load leaves in a register (None: any number)."""
     pointer = access.pointer
     _check_alignment(explorer, access)
-    if pointer.kind is Kind.OBJECT and (pointer.flags & UNTRUSTED or not pointer.flags & ALLOCATED) and not (
-        pointer.flags & MAYBE_NULL
-    ):
+    if pointer.kind is Kind.OBJECT and not pointer.flags & MAYBE_NULL:
+        if pointer.flags & ALLOCATED:
+            return allocated.access(explorer, access)
         return kernel_objects.access(explorer, access)
     checker = None if pointer.flags & (MAYBE_NULL | UNTRUSTED) else _CHECKERS.get(pointer.kind)
-    if pointer.kind is Kind.OBJECT and pointer.flags & (ALLOCATED | MAYBE_NULL) == ALLOCATED:
-        return allocated.access(explorer, access)
     if checker is None:
         if pointer.kind is Kind.MEMORY and pointer.flags & UNTRUSTED and not pointer.flags & MAYBE_NULL:
             return _check_untrusted_memory(access)
