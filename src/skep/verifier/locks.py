@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from skep.btf import Btf
 from skep.objects.spec import KfuncReference
 from skep.stdlib import prototypes
+from skep.verifier.held import HeldLock, LockKind
 from skep.verifier.kernel_types import KernelType
 from skep.verifier.map_fields import Fields, fields_of
 from skep.verifier.maps import MapFacts
@@ -22,7 +23,7 @@ from skep.verifier.register import ALLOCATED, ANY_NUMBER, NON_OWNING, NOTHING, K
 from skep.verifier.rejection import Rejection
 from skep.verifier.scalar import constant, scalar, signed64
 from skep.verifier.slots import slot
-from skep.verifier.state import HeldLock, LockKind, State
+from skep.verifier.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from skep.verifier.held import Reference
 from skep.verifier.register import ANY_NUMBER
 from skep.verifier.slots import slot
-from skep.verifier.state import Reference, State
+from skep.verifier.state import State
 
 if TYPE_CHECKING:
     from skep.verifier.exploration import Explorer

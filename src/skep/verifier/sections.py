@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 from skep.stdlib.kfuncs import KfuncFlag
 from skep.stdlib.prototype import HelperPrototype
 from skep.verifier import object_slots, stack_access
+from skep.verifier.held import Reference
 from skep.verifier.register import MAYBE_NULL, NOTHING, RCU, UNTRUSTED, Kind, Register, register
 from skep.verifier.rejection import Rejection
 from skep.verifier.slots import UNUSED, part, slot
 from skep.verifier.stack_objects import IrqFlag, Iterator
-from skep.verifier.state import Reference, State
+from skep.verifier.state import State
 
 if TYPE_CHECKING:
     from skep.verifier.exploration import Explorer
