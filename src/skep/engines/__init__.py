@@ -40,13 +40,15 @@ class Binding:
     (that of the spec where it is known, else what the user asked for). ``maps`` has the live map for every name in
     ``spec.maps``. ``tails`` has, for each program array by map name, the programs in it by index: the mapping is
     live, a tail call sees what it holds at that moment, and what it holds was loaded by the same engine. Whoever
-    fills it also stores :attr:`Loaded.address` in the array's element, where compiled code finds it.
+    fills it also stores :attr:`Loaded.address` in the array's element, where compiled code finds it. ``unresolved``
+    says, by slot, what of the program the kernel that it was fitted to does not have: who gets there is stopped.
     """
 
     space: AddressSpace
     type: ProgramType = ProgramType.RAW
     maps: Mapping[str, Map] = field(default_factory=lambda: MappingProxyType({}))
     tails: Mapping[str, Mapping[int, Loaded]] = field(default_factory=lambda: MappingProxyType({}))
+    unresolved: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class Loaded(Protocol):

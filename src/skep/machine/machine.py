@@ -30,7 +30,7 @@ from skep.machine.verified import require
 from skep.maps import Map, create
 from skep.memory import AddressSpace, CpuBlock, PrintedLine, PrintkQueue
 from skep.objects import MapSpec, MapType, ProgramSpec, ProgramType
-from skep.objects.fitting import KernelFacts, fit
+from skep.objects.fitting import Fitted, KernelFacts, fit
 from skep.programs import ProgramKind
 
 if TYPE_CHECKING:
@@ -204,24 +204,12 @@ class Machine:
             known = ", ".join(OWN_ENGINES)
             raise RequestError(f"there is no engine {name!r} to run programs here; choose {known} or {KERNEL}")
 
-    def _fitted(self, spec: ProgramSpec, engine: str) -> ProgramSpec:
+    def _fitted(self, spec: ProgramSpec) -> Fitted:
         """``spec`` with its CO-RE relocations applied for the kernel that the machine stands for, if it has any."""
         if not spec.core_relocations and not any(one.configuration for one in spec.maps.values()):
-            return spec
+            return Fitted(spec)
         facts = self._facts or running_kernel()
-        if facts is None:
-            return spec
-        fitted = fit(spec, facts)
-        if engine == "jit" and fitted.unresolved:
-            slot, reason = next(iter(fitted.unresolved.items()))
-            raise LoadError(
-                f"{reason}: the JIT runs no program with such an instruction; run it on the interpreter, which stops "
-                f"only if it gets there, or fit it to another kernel with --btf",
-                file=spec.file,
-                section=spec.section,
-                instruction=slot,
-            )
-        return fitted.program
+        return Fitted(spec) if facts is None else fit(spec, facts)
 
     @staticmethod
     def _kind_of(spec: ProgramSpec, given: ProgramType | None) -> ProgramKind:
@@ -259,14 +247,15 @@ class Machine:
             if engine != "jit":
                 # The JIT says the same itself, and not again of a program whose code it kept.
                 _check_encoding(one)
-            fitted = self._fitted(one, engine)
+            fitted = self._fitted(one)
+            typed = replace(fitted.program, type=kind.type)
             if needs_verdict:
-                require(replace(fitted, type=kind.type), self._facts)
+                require(typed, self._facts)
                 self._verified.add(key)
                 if key in self._loaded:
                     continue
-            binding = self._binding(fitted, kind, engine)
-            self._loaded[key] = one, self._engine(engine).load(replace(fitted, type=kind.type), binding)
+            binding = self._binding(typed, kind, engine, fitted.unresolved)
+            self._loaded[key] = one, self._engine(engine).load(typed, binding)
             found.append(one)
             waiting += [member for _, _, member in self._members(one)]
         for one in found:
@@ -274,12 +263,15 @@ class Machine:
                 self._place(array, index, engine, self._loaded[engine, id(member), kind.type][1])
         return self._loaded[engine, id(spec), kind.type][1]
 
-    def _binding(self, spec: ProgramSpec, kind: ProgramKind, engine: str) -> Binding:
+    def _binding(
+        self, spec: ProgramSpec, kind: ProgramKind, engine: str, unresolved: Mapping[int, str] = MappingProxyType({})
+    ) -> Binding:
         return Binding(
             space=self.space,
             type=kind.type,
             maps={name: self._map(definition) for name, definition in spec.maps.items()},
             tails=self._tails_of(engine, spec),
+            unresolved=unresolved,
         )
 
     @staticmethod

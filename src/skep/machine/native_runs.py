@@ -15,6 +15,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from skep.engines.jit.engine import fault_of
+from skep.errors import SkepError
 from skep.lang import Function, Ptr, cast, offset_of, size_of, u8, view
 from skep.machine import packet_loop
 from skep.machine.capture import Packet
@@ -69,6 +71,9 @@ def run_native(
                 thread.join(_WATCH_SECONDS)
                 if progress is not None:
                     progress(sum(worker.batch.done for worker in workers))
+                if any(worker.error is not None for worker in workers):
+                    for worker in workers:
+                        worker.batch.stop = 1
     finally:
         for worker in workers:
             worker.batch.stop = 1
@@ -77,6 +82,8 @@ def run_native(
         program.machine.cpus.use_real_time()
     wall = time.perf_counter_ns() - started
     for worker in workers:
+        if isinstance(worker.error, SkepError):
+            worker.error.problem = f"packet {worker.batch.faulted}: {worker.error.problem}"
         if worker.error is not None:
             raise worker.error
     counts: Counter[int] = Counter()
@@ -222,6 +229,8 @@ class _Worker:
                 began = time.thread_time_ns()
                 finished = self._loop(self._address, self._entry)
                 self.spent += time.thread_time_ns() - began
+                if self.batch.faulted:
+                    self.error = fault_of(int(self.batch.cpu))
                 if self._output is not None and int(self.batch.output) != self._start:
                     self._take_output()
                 self._take_counts()

@@ -78,7 +78,8 @@ class Batch:
     ``records`` has ``count`` packets; the CPU takes blocks ``block``, ``block + step`` … of them, ``rounds`` times.
     ``done`` counts runs, ``r0`` is what the last one returned, ``stop`` ends the loop early. Where ``output`` is not
     null the packets that the program leaves are copied there up to ``output_end``; the loop comes back when less
-    than ``longest_output`` is left, and when too many slots of ``counts`` are ``used``.
+    than ``longest_output`` is left, and when too many slots of ``counts`` are ``used``. ``faulted`` is the number,
+    from 1, of the packet on which a program gave up.
     """
 
     cpu: Ptr[Cpu]
@@ -98,6 +99,7 @@ class Batch:
     next_block: u64
     done: u64
     r0: u64
+    faulted: u64
     stop: u32
     used: u32
     counts: Array[Count] = length(COUNTED)
@@ -295,6 +297,9 @@ def run_batch(
                     cpu.virtual_ns = record.time + batch.round * batch.round_ns
                 cpu.tail_calls = 0
                 r0 = entry(argument.r1, argument.r2, cpu)
+                if unlikely(cpu.fault_slot != 0):
+                    batch.faulted = index + 1
+                    return True
                 retval = u32(r0)
                 batch.r0 = r0
                 record.retval = retval

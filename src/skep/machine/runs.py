@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from skep.errors import Fault, RequestError
+from skep.errors import Fault, RequestError, UnsupportedError
 from skep.machine.capture import ETHERNET, RAW_IP, Capture, Packet
 from skep.machine.verdict import kept_bytes
 from skep.memory.cpu import ClockMode, Cpu
@@ -93,7 +93,8 @@ def run_packets(
     """Run ``program`` on every packet, ``repeat`` rounds of all of them, spread over ``cpus`` CPUs.
 
     ``keep`` asks for the survivors. Raises RequestError for a packet that the program type does not take (naming it),
-    and Fault, with the packet's number, where the interpreter stops the program.
+    and Fault, with the packet's number, where the interpreter stops the program; UnsupportedError alike, where the
+    program calls what has no implementation.
     """
     if repeat < 1:
         raise RequestError(f"packets cannot be run {repeat} times; repeat is at least 1")
@@ -150,7 +151,7 @@ def _run_stepwise(
                 _show_time(block[cpu], packet.time)
                 try:
                     result = program.run(packet.data, cpu=cpu)
-                except Fault as fault:
+                except (Fault, UnsupportedError) as fault:
                     fault.problem = f"packet {number + 1}: {fault.problem}"
                     raise
                 counts[result.retval] += 1

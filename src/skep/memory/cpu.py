@@ -40,6 +40,8 @@ class Cpu:
     In virtual time every reading of the clock advances ``virtual_ns`` by ``virtual_step_ns`` afterwards.
     ``boot_offset_ns`` is how far virtual boot time is ahead of virtual monotonic time. The ``redirect_…`` fields are
     what the last redirect helper chose: an interface, or an entry (``redirect_key``, its value copied) of a map.
+    ``fault_slot`` is one more than the slot where native code gave up, in the program whose entry is
+    ``fault_program``; 0 if it did not.
     """
 
     id: u32
@@ -50,6 +52,7 @@ class Cpu:
     clock_mode: u32
     lock_next: u32
     lock_waiting: u32
+    fault_slot: u32
     virtual_ns: u64
     virtual_step_ns: u64
     boot_offset_ns: u64
@@ -61,6 +64,7 @@ class Cpu:
     redirect_key: u64
     redirect_value: u64
     scratch: Array[u8] = length(SCRATCH_SIZE)
+    fault_program: Ptr[u8]
 
 
 class CpuBlock:

@@ -9,7 +9,7 @@ import pytest
 
 from skep.engines import Binding
 from skep.engines.jit import Jit
-from skep.errors import LoadError, UnsupportedError
+from skep.errors import LoadError
 from skep.isa.assembler import assemble
 from skep.machine import Machine
 from skep.memory import AddressSpace
@@ -366,11 +366,6 @@ def test_what_cannot_be_is_refused_with_its_place(text: str, said: str) -> None:
         machine.load(program(text), verify=False)
     assert caught.value.instruction is not None
     assert caught.value.section == "xdp"
-
-
-def test_a_helper_that_is_not_there_is_named() -> None:
-    with Machine(cpus=1, engine="jit") as machine, pytest.raises(UnsupportedError, match="sk_lookup_tcp"):
-        machine.load(program("r2 = 0\nr3 = 0\nr4 = 0\nr5 = 0\ncall 84\nr0 = 0\nexit"), verify=False)
 
 
 def test_a_closed_program_does_not_run() -> None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from skep.engines.interpreter.arguments import check_arguments
+from skep.engines.missing import poisoned
 from skep.errors import Fault, RequestError, UnsupportedError
 from skep.isa.meaning import MASK32, MASK64
 from skep.lang.layout import struct_type
@@ -46,6 +47,8 @@ def call_helper(e: Execution, slot: int, following: int, number: int) -> int | N
     try:
         helper = prototype(number, e.kind.type)
     except RequestError as error:
+        if slot in e.code.binding.unresolved:
+            raise poisoned(e.code.binding.unresolved[slot]) from None
         raise Fault(f"calls helper {number}, which does not exist: {error.problem}") from None
     arguments = check_arguments(e, helper)
     if number == TAIL_CALL:

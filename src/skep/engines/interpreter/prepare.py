@@ -105,8 +105,8 @@ def _wide(code: Code, meaning: isa.WideLoad, instruction: Instruction, slot: int
             if weak:
                 return 0
             raise _unbound(code, slot, f"the kernel variable {name!r}, which does not exist here")
-        case KfuncReference():
-            return _NAMELESS["function"]
+        case KfuncReference(weak=weak):
+            return 0 if weak else _NAMELESS["function"]
         case None:
             pass
     if meaning.refers == "number":

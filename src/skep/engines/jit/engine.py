@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import skep
 from skep import codecache
@@ -19,8 +20,12 @@ from skep.engines import Binding
 from skep.engines.jit import native, slow_paths
 from skep.engines.jit.graph import CALL
 from skep.engines.jit.module import ModuleTranslation, Translated
-from skep.errors import LoadError, SkepError
+from skep.engines.missing import missing_call
+from skep.errors import Fault, LoadError, SkepError
 from skep.isa import encode
+from skep.isa.disassembler import instruction_text
+from skep.lang import offset_of, view
+from skep.memory.cpu import Cpu, CpuBlock
 from skep.objects.spec import MapReference, MapSpec, ProgramSpec
 
 if TYPE_CHECKING:
@@ -59,11 +64,13 @@ class _Ready:
 class JitLoaded:
     """A program in native code; it may run on several threads at once, without the interpreter lock."""
 
-    def __init__(self, spec: ProgramSpec, linked: native.Linked, name: str) -> None:
+    def __init__(self, spec: ProgramSpec, binding: Binding, linked: native.Linked, name: str) -> None:
         self._spec = spec
         self._linked = linked
         self._address = linked.addresses[name]
         self._entry = _ENTRY(self._address)
+        self._binding = binding
+        _running[self._address] = self
 
     @property
     def spec(self) -> ProgramSpec:
@@ -76,16 +83,57 @@ class JitLoaded:
         return self._address
 
     def run(self, r1: int, r2: int, cpu: int) -> int:
-        """Run once and return r0; see :class:`skep.engines.Loaded`. The program is trusted: nothing is checked."""
+        """Run once and return r0; see :class:`skep.engines.Loaded`. The program is trusted: nothing is checked.
+
+        Only a call that cannot be made stops it: Fault or UnsupportedError says which.
+        """
         if not self._address:
             raise LoadError(f"program {self._spec.name!r} was closed and cannot run", file=self._spec.file)
-        return int(self._entry(r1, r2, cpu))
+        cpu = cpu or _own_cpus().address(0)
+        result = int(self._entry(r1, r2, cpu))
+        error = fault_of(cpu)
+        if error is not None:
+            raise error
+        return result
+
+    def missing(self, slot: int) -> SkepError:
+        """Why the call at ``slot`` cannot be made, with its place."""
+        error = missing_call(self._spec, self._binding.type, slot, self._binding.unresolved)
+        assert error is not None
+        error.instruction = slot
+        if isinstance(error, Fault):
+            error.text = instruction_text(self._spec.instructions[slot])
+            error.problem = f"`{error.text}`: {error.problem}"
+        _locate(error, self._spec)
+        return error
 
     def close(self) -> None:
         """Give the machine code back, once every program of its module is closed."""
         if self._address:
             self._address = 0
             self._linked.release()
+
+
+_FAULT_SLOT = offset_of(Cpu, "fault_slot")
+#: The programs that may run, by their entry.
+_running: WeakValueDictionary[int, JitLoaded] = WeakValueDictionary()
+
+
+def fault_of(cpu: int) -> SkepError | None:
+    """Why the program that ran last on the CPU at this address gave up, None if it did not; then it is forgotten."""
+    slot = ctypes.c_uint32.from_address(cpu + _FAULT_SLOT)
+    if not slot.value:
+        return None
+    program = _running[int(view(Cpu, cpu).fault_program)]
+    error = program.missing(slot.value - 1)
+    slot.value = 0
+    return error
+
+
+@cache
+def _own_cpus() -> CpuBlock:
+    """A CPU for programs that are given none."""
+    return CpuBlock(1)
 
 
 class Jit:
@@ -128,7 +176,9 @@ class Jit:
         imports = {**ready.addresses, **_addresses(ready.symbols, bindings)}
         objects = ready.objects
         linked = native.Linked(objects, names, imports, users=len(specs))
-        return [JitLoaded(spec, linked, name) for spec, name in zip(specs, names, strict=True)]
+        return [
+            JitLoaded(spec, binding, linked, name) for spec, binding, name in zip(specs, bindings, names, strict=True)
+        ]
 
     def _kept(self, key: str, cache: CodeCache) -> _Ready | None:
         """What ``cache`` has of the programs, None if it or anything that it needs is gone."""
@@ -155,7 +205,7 @@ class Jit:
         parts: list[Translated] = []
         for spec, binding, name in zip(specs, bindings, _names(len(specs)), strict=True):
             try:
-                parts.append(ModuleTranslation(spec, binding.type, name).translate())
+                parts.append(ModuleTranslation(spec, binding.type, name, binding.unresolved).translate())
             except SkepError as error:
                 _locate(error, spec)
                 raise

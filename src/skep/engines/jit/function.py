@@ -34,7 +34,7 @@ from skep.engines.jit.kinds import Kind, Pointer, Target
 from skep.engines.jit.values import Value, number, signed32
 from skep.errors import LoadError
 from skep.isa.instruction import Instruction, wide_immediate
-from skep.objects.spec import MapReference
+from skep.objects.spec import KfuncReference, KsymReference, MapReference
 
 #: How often ``may_goto`` lets a program go on in one call of a function (BPF_MAX_LOOPS of Linux).
 MAY_GOTO_BUDGET = 8 * 1024 * 1024
@@ -73,6 +73,9 @@ class World(Protocol):
 
     def call_function(self, code: Code, start: int, registers: list[Value]) -> Value:
         """A call of the program's own function at slot ``start``."""
+
+    def stops(self, code: Code, result: str) -> str:
+        """An operand that is not zero if a callback wants no further call: because of its result, or it gave up."""
 
     def call(self, function: FunctionTranslation, slot: int) -> Value:
         """The call at ``slot``; what it leaves in r0."""
@@ -293,6 +296,9 @@ class FunctionTranslation:
             return Value(address=self.world.map_symbol(reference))
         if instruction.src == PSEUDO_FUNCTION:
             return Value(address=self.world.function_symbol(slot + 1 + instruction.imm))
+        if isinstance(reference, KsymReference | KfuncReference) and reference.weak:
+            # It does not exist here, which is what the program asks.
+            return number(0)
         if instruction.src or reference is not None:
             raise LoadError(
                 f"a wide load refers to something (pseudo source {instruction.src}) that nothing resolved",

@@ -281,7 +281,7 @@ def _loop(function: FunctionTranslation, callee: int) -> Value:
     values = [number(0), Value(word=index), passed, number(0), number(0), number(0)]
     result = code.wide(function.world.call_function(code, callee, values))
     code.lines.append(f"{following} = add i32 {index}, 1")
-    stop = code.emit(f"icmp ne i64 {result}, 0")
+    stop = code.emit(f"icmp ne i64 {function.world.stops(code, result)}, 0")
     code.lines.append(f"br label %{check}")
     code.start(check)
     code.lines.append(f"br i1 {stop}, label %{end}, label %{head}")

@@ -33,7 +33,7 @@ from skep.engines.jit.graph import (
 )
 from skep.engines.jit.kinds import MEMORY, Kind, Pointer, Target, is_frame, join
 from skep.isa.instruction import Instruction, Instructions
-from skep.objects.spec import MapReference, Reference
+from skep.objects.spec import KfuncReference, KsymReference, MapReference, Reference
 
 #: Size of a memory access in bytes by bits 3 and 4 of its opcode.
 SIZES = (4, 2, 1, 8)
@@ -410,6 +410,8 @@ class Inference:
         if instruction.src == PSEUDO_FUNCTION:
             self.address_taken.add(slot + 1 + instruction.imm)
             return Pointer(Target.FUNCTION, slot + 1 + instruction.imm)
+        if isinstance(reference, KsymReference | KfuncReference):
+            return 0
         high = self.instructions[slot + 1].imm
         return bits_of(instruction.imm & 0xFFFFFFFF | (high & 0xFFFFFFFF) << 32)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from skep import programs
@@ -18,9 +19,12 @@ from skep.engines.jit.inference import FRAME_SIZE, SIZES, CallEffect, Inference,
 from skep.engines.jit.kinds import MEMORY, Kind, Pointer, Target
 from skep.engines.jit.switches import recover_switches
 from skep.engines.jit.values import Value, number
-from skep.errors import UnsupportedError
+from skep.engines.missing import may_miss, missing_call
+from skep.errors import SkepError, UnsupportedError
 from skep.isa.check import check
 from skep.isa.instruction import Instruction, Instructions
+from skep.lang import offset_of
+from skep.memory.cpu import Cpu
 from skep.objects.kinds import ProgramType
 from skep.objects.spec import MapReference, ProgramSpec
 
@@ -47,7 +51,13 @@ class Translated:
 class ModuleTranslation:
     """Translates one program; it is both the environment of the analysis and the world of its functions."""
 
-    def __init__(self, spec: ProgramSpec, type: ProgramType, name: str = "program") -> None:
+    def __init__(
+        self,
+        spec: ProgramSpec,
+        type: ProgramType,
+        name: str = "program",
+        unresolved: Mapping[int, str] = MappingProxyType({}),
+    ) -> None:
         self.spec = spec
         self.type = type
         self.name = name
@@ -58,6 +68,8 @@ class ModuleTranslation:
         self._wrappers: dict[int, str] = {}
         self._context = Context(programs.of(type), spec.attach_type)
         self._helpers = Helpers(spec, type)
+        #: Why the calls cannot be made that cannot, by slot.
+        self.missing = missing_calls(spec, type, unresolved)
         self.functions: Mapping[int, Function] = self._functions()
         self.inference = Inference(self.instructions, self.functions, spec.references, self)
 
@@ -114,6 +126,8 @@ class ModuleTranslation:
 
     def call_effect(self, slot: int, registers: list[Kind]) -> CallEffect:
         """The effect of the helper or kfunc call at ``slot``."""
+        if slot in self.missing:
+            return CallEffect(64, {})
         return self._helpers.effect(slot, self._called(slot, registers), registers, self.inference)
 
     def _called(self, slot: int, registers: list[Kind]) -> Instruction:
@@ -125,8 +139,8 @@ class ModuleTranslation:
         if isinstance(kind, Known):
             return Instruction(CALL, imm=kind.value)
         raise UnsupportedError(
-            "callx is supported only where it is certain which function the register holds; the interpreter finds out "
-            "when it gets there",
+            "callx is supported only where it is certain which function the register holds; run the program on the "
+            "interpreter, which finds out when it gets there",
             instruction=slot,
         )
 
@@ -159,6 +173,7 @@ class ModuleTranslation:
             code = Code(Frame(flat=False, size=FRAME_SIZE))
             values = [number(0), *(Value(wide=f"%a{register}") for register in range(1, 6))]
             result = code.wide(self.call_function(code, start, values))
+            result = self.stops(code, result)
             parameters = ", ".join(f"i64 %a{register}" for register in range(1, 6))
             lines = [f"define internal i64 @{symbol}({parameters}, ptr %cpu) nounwind {{", *code.lines]
             self._wrappers[start] = "\n".join([*lines, f"ret i64 {result}", "}"])
@@ -202,21 +217,61 @@ class ModuleTranslation:
         leave, stay = code.labels("leave", "stay")
         code.lines.append(f"br i1 {outside}, label %{leave}, label %{stay}")
         code.start(leave)
-        form = function.result_type()
-        code.lines.append(f"ret {form} {'null' if form == 'ptr' else '0'}")
-        code.start(stay)
+        self._return_nothing(function, stay)
         return Value(wide=loaded)
 
     def call(self, function: FunctionTranslation, slot: int) -> Value:
         """The call at ``slot``."""
         instruction = self.instructions[slot]
+        if slot in self.missing:
+            self._give_up(function, slot)
+            return number(0)
+        callee: int | None = None
         if instruction.opcode == CALL and instruction.src == PSEUDO_CALL:
-            return self.call_function(function.code, slot + 1 + instruction.imm, function.registers)
-        if instruction.opcode == CALLX:
+            callee = slot + 1 + instruction.imm
+        elif instruction.opcode == CALLX:
             kind = function.state.registers[instruction.dst]
-            if isinstance(kind, Pointer) and kind.target is Target.FUNCTION and kind.offset is not None:
-                return self.call_function(function.code, kind.offset, function.registers)
-        return self._helpers.call(function, slot, self._called(slot, function.state.registers))
+            if isinstance(kind, Pointer) and kind.target is Target.FUNCTION:
+                callee = kind.offset
+        if callee is not None:
+            result = self.call_function(function.code, callee, function.registers)
+        else:
+            result = self._helpers.call(function, slot, self._called(slot, function.state.registers))
+        if self.missing:
+            self._leave_if_given_up(function)
+        return result
+
+    def stops(self, code: Code, result: str) -> str:
+        """An operand that is not zero if a callback wants no further call: because of its result, or it gave up."""
+        if not self.missing:
+            return result
+        gone = code.emit(f"icmp ne i32 {faulted(code)}, 0")
+        return code.emit(f"select i1 {gone}, i64 1, i64 {result}")
+
+    def _give_up(self, function: FunctionTranslation, slot: int) -> None:
+        """Say in the CPU that the program got to ``slot``, where it cannot go on, and return through all callers."""
+        code = function.code
+        place = code.emit(f"getelementptr i8, ptr %cpu, i64 {offset_of(Cpu, 'fault_slot')}")
+        code.lines.append(f"store i32 {slot + 1}, ptr {place}, align 4")
+        program = code.emit(f"getelementptr i8, ptr %cpu, i64 {offset_of(Cpu, 'fault_program')}")
+        code.lines.append(f"store ptr @{self.symbol_of(0)}, ptr {program}, align 8")
+        self._return_nothing(function)
+
+    def _leave_if_given_up(self, function: FunctionTranslation) -> None:
+        """After a call in a program that may give up: return if it did."""
+        code = function.code
+        gone = code.emit(f"icmp ne i32 {faulted(code)}, 0")
+        leave, stay = code.labels("leave", "stay")
+        code.lines.append(f"br i1 {gone}, label %{leave}, label %{stay}")
+        code.start(leave)
+        self._return_nothing(function, stay)
+
+    @staticmethod
+    def _return_nothing(function: FunctionTranslation, following: str | None = None) -> None:
+        code = function.code
+        form = function.result_type()
+        code.lines.append(f"ret {form} {'null' if form == 'ptr' else '0'}")
+        code.start(following or code.labels("never")[0])
 
     def call_function(self, code: Code, start: int, registers: list[Value]) -> Value:
         """A call of the program's own function at slot ``start`` with r1 to r5 from ``registers``."""
@@ -230,6 +285,21 @@ class ModuleTranslation:
         form = llvm_type(summary.returns)
         result = code.emit(f"call {form} @{self.symbol_of(start)}({', '.join([*arguments, 'ptr %cpu'])})")
         return Value(address=result) if form == "ptr" else Value(word=result) if form == "i32" else Value(wide=result)
+
+
+def missing_calls(spec: ProgramSpec, type: ProgramType, unresolved: Mapping[int, str]) -> dict[int, SkepError]:
+    """The calls of a program that cannot be made, by slot, and why."""
+    found = {}
+    for slot, instruction in enumerate(spec.instructions):
+        if may_miss(instruction) and (error := missing_call(spec, type, slot, unresolved)) is not None:
+            found[slot] = error
+    return found
+
+
+def faulted(code: Code) -> str:
+    """An operand that is not zero if a program on this CPU has given up."""
+    place = code.emit(f"getelementptr i8, ptr %cpu, i64 {offset_of(Cpu, 'fault_slot')}")
+    return code.emit(f"load i32, ptr {place}, align 4")
 
 
 def _operand(code: Code, value: Value, form: str) -> str:
