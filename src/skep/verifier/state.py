@@ -63,16 +63,25 @@ class Frame:
         "subprogram",
     )
 
-    def __init__(self, index: int, subprogram: int, call_site: int) -> None:
+    def __init__(self, index: int, subprogram: int, call_site: int, like: Frame | None = None) -> None:
         self.index = index
         self.subprogram = subprogram
         self.call_site = call_site
-        self.registers: list[Register] = [NOTHING] * R10 + [register(Kind.STACK, frame=index)]
-        self.slots: list[Slot] = []
-        self.callback: tuple[int, int] | None = None
+        if like is not None:
+            self.registers: list[Register] = like.registers[:]
+            self.slots: list[Slot] = like.slots[:]
+            self.callback: tuple[int, int] | None = like.callback
+            self.rounds = like.rounds
+            self.sources: list[int] = like.sources[:]
+            self.slot_sources: dict[int, int] = like.slot_sources.copy()
+            self.is_new = like.is_new
+            return
+        self.registers = [NOTHING] * R10 + [register(Kind.STACK, frame=index)]
+        self.slots = []
+        self.callback = None
         self.rounds = 0
-        self.sources: list[int] = [0] * _REGISTERS
-        self.slot_sources: dict[int, int] = {}
+        self.sources = [0] * _REGISTERS
+        self.slot_sources = {}
         #: Entered since the last checkpoint.
         self.is_new = True
 
@@ -91,18 +100,7 @@ class Frame:
 
     def copy(self) -> Frame:
         """The same frame, to be changed on its own."""
-        new = Frame.__new__(Frame)
-        new.index = self.index
-        new.subprogram = self.subprogram
-        new.call_site = self.call_site
-        new.registers = self.registers[:]
-        new.slots = self.slots[:]
-        new.callback = self.callback
-        new.rounds = self.rounds
-        new.sources = self.sources[:]
-        new.slot_sources = self.slot_sources.copy()
-        new.is_new = self.is_new
-        return new
+        return Frame(self.index, self.subprogram, self.call_site, self)
 
 
 class State:
@@ -128,38 +126,39 @@ class State:
         "sleepable",
     )
 
-    def __init__(self) -> None:
-        self.frames: list[Frame] = [Frame(0, 0, -1)]
-        self.parent: Checkpoint | None = None
+    def __init__(self, like: State | None = None) -> None:
+        if like is not None:
+            self.frames: list[Frame] = [frame.copy() for frame in like.frames]
+            self.parent: Checkpoint | None = like.parent
+            self.history_length = like.history_length
+            self.references: tuple[Reference, ...] = like.references
+            self.locks: tuple[HeldLock, ...] = like.locks
+            self.may_goto_turns = like.may_goto_turns
+            self.callback_turns = like.callback_turns
+            #: How often a function that is called later was entered on the way here, and whether it may sleep; None:
+            #: as the program may.
+            self.asynchronous_entries = like.asynchronous_entries
+            self.sleepable: bool | None = like.sleepable
+            self.rcu_depth = like.rcu_depth
+            self.preempt_depth = like.preempt_depth
+            self.irqs: tuple[Reference, ...] = like.irqs
+            return
+        self.frames = [Frame(0, 0, -1)]
+        self.parent = None
         self.history_length = 0
-        self.references: tuple[Reference, ...] = ()
-        self.locks: tuple[HeldLock, ...] = ()
+        self.references = ()
+        self.locks = ()
         self.may_goto_turns = 0
         self.callback_turns = 0
-        #: How often a function that is called later was entered on the way here, and whether it may sleep; None: as
-        #: the program may.
         self.asynchronous_entries = 0
-        self.sleepable: bool | None = None
+        self.sleepable = None
         self.rcu_depth = 0
         self.preempt_depth = 0
-        self.irqs: tuple[Reference, ...] = ()
+        self.irqs = ()
 
     def copy(self) -> State:
         """A second path from here on."""
-        new = State.__new__(State)
-        new.frames = [frame.copy() for frame in self.frames]
-        new.parent = self.parent
-        new.history_length = self.history_length
-        new.references = self.references
-        new.locks = self.locks
-        new.may_goto_turns = self.may_goto_turns
-        new.callback_turns = self.callback_turns
-        new.asynchronous_entries = self.asynchronous_entries
-        new.sleepable = self.sleepable
-        new.rcu_depth = self.rcu_depth
-        new.preempt_depth = self.preempt_depth
-        new.irqs = self.irqs
-        return new
+        return State(self)
 
     def call_sites(self) -> tuple[int, ...]:
         """The instructions that called each frame but the first."""
