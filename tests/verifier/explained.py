@@ -70,7 +70,7 @@ def built(text: str, header: str) -> ProgramSpec:
         source.write_text(f'#include "{header}"\n\n{text}\n')
         triple = subprocess.run([command, "-print-target-triple"], capture_output=True, text=True, check=True).stdout
         headers = triple.strip().replace("-pc-", "-").replace("-unknown-", "-")
-        options = ["-O2", "-g", "-target", "bpf", "-mcpu=v3", f"-I/usr/include/{headers}"]
+        options = ["-O2", "-g", "-Wno-everything", "-target", "bpf", "-mcpu=v3", f"-I/usr/include/{headers}"]
         places = ["-I", str(FOLDER), "-I", str(c_programs.FOLDER)]
         subprocess.run([command, *options, *places, "-c", str(source), "-o", str(target)], check=True)
         (spec,) = skep.open(target).programs.values()
