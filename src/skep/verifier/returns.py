@@ -161,7 +161,11 @@ def check_result(explorer: Explorer, index: int) -> None:
         raise Rejection(f"{place} the register R{index} is not a known value ({result.type_name})", register=index)
     explorer.mark_precise(index)
     low, high = limits
-    if not (low <= result.scalar.smin32 and result.scalar.smax32 <= high):
+    least, greatest = result.scalar.smin, result.scalar.smax
+    if context.type is _T.LSM and context.attach_type is not _A.LSM_CGROUP:
+        # A security hook returns an int: the upper half is not looked at.
+        least, greatest = result.scalar.smin32, result.scalar.smax32
+    if not (low <= least and greatest <= high):
         raise Rejection(_outside(place, f"R{index}", result.scalar, limits), register=index, limits=limits)
 
 
