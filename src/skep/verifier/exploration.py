@@ -288,7 +288,7 @@ class Explorer:
         if flow.calls_back[index]:
             return matches(checkpoint, state, live, Match.WITHIN)
         if flow.asks_iterator[index]:
-            return iterators.is_active(state) and matches(checkpoint, state, live, Match.WITHIN)
+            return matches(checkpoint, state, live, Match.WITHIN) and iterators.is_active(state)
         old = checkpoint.state
         another_turn = flow.forced[index] and old.may_goto_turns != state.may_goto_turns
         if another_turn and matches(checkpoint, state, live, Match.WITHIN):
