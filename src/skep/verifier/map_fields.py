@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from skep.btf.types import Array, DataSection, Modifier, Pointer, Struct, TypeTag, Variable
@@ -159,6 +159,8 @@ class _Finder:
     table: TypeTable
     kernel: Callable[[], TypeTable]
     wanted: frozenset[str]
+    #: What was found in a struct, from its start; empty while it is looked into.
+    _known: dict[int, list[SpecialField]] = field(default_factory=dict, repr=False, compare=False)
 
     def fields(self, type_id: int) -> Fields:
         """The fields of a struct or section. Raises FieldError where they make no sense."""
@@ -175,11 +177,16 @@ class _Finder:
         return Fields(tuple(sorted(found, key=lambda field: field.offset)))
 
     def _inside(self, type_id: int, depth: int) -> list[SpecialField]:
-        found: list[SpecialField] = []
+        known = self._known.get(type_id)
+        if known is not None or depth > _DEPTH:
+            return known or []
+        # A damaged type may hold itself.
+        self._known[type_id] = found = []
         seen: set[str] = set()
-        if depth <= _DEPTH:
-            for place in self._places(type_id):
-                found += self._at(place, seen, depth)
+        inside: list[SpecialField] = []
+        for place in self._places(type_id):
+            inside += self._at(place, seen, depth)
+        found += inside
         return found
 
     def _places(self, type_id: int) -> Iterator[_Place]:
@@ -201,7 +208,9 @@ class _Finder:
         """What lies at a place: all elements of an array of fields. ``seen`` are the single ones found before."""
         btf = self.table.btf
         type_id, count = place.type_id, 1
-        while isinstance(array := btf[type_id], Array):
+        for _ in range(_DEPTH):
+            if not isinstance(array := btf[type_id], Array):
+                break
             type_id, count = array.element, count * array.length
         one: list[SpecialField] = []
         step = 8
@@ -288,7 +297,9 @@ def tag_of(table: TypeTable, pointer: Pointer) -> str:
 
 def fields_of_map(type_id: int, table: TypeTable, kernel: Callable[[], TypeTable]) -> Fields:
     """The fields of a map's values, whose type has that id; none where they make no sense."""
-    while isinstance(found := table.btf[type_id], Modifier):
+    for _ in range(_DEPTH):
+        if not isinstance(found := table.btf[type_id], Modifier):
+            break
         type_id = found.target
     try:
         return _Finder(table, kernel, _IN_MAPS).fields(type_id)
@@ -337,7 +348,7 @@ def _check_ownership(fields: Fields, known: Mapping[int, Fields]) -> None:
     """Refuse what can be an element and owns elements that can own others in turn: there might be a circle."""
     if fields.first(*_NODES.values()) is None:
         return
-    for field in fields.all:
-        element = field.target if field.name in _NODES else None
+    for one in fields.all:
+        element = one.target if one.name in _NODES else None
         if element is not None and known.get(element.id, NONE).first(*_NODES) is not None:
             raise FieldError(errno.ELOOP)
