@@ -175,6 +175,15 @@ class Story:
                 return at
         return None
 
+    def shrank(self, name: str) -> int | None:
+        """The last moment whose instruction gave back what ``name`` (a field of the state) counts."""
+        for at in range(self.at - 1, -1, -1):
+            before = getattr(self.trail.moments[at].state, name)
+            after = getattr(self.trail.moments[at + 1].state, name)
+            if (after < before) if isinstance(after, int) else len(after) < len(before):
+                return at
+        return None
+
     def moment_of(self, slot: int) -> int | None:
         """The last moment at which an instruction was followed, before the fault."""
         for at in range(self.at, -1, -1):

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from skep.stdlib import prototypes
+from skep.stdlib.kfuncs import KFUNCS
 from skep.verifier.register import Kind
 from skep.verifier.telling import named_register, room_behind, usual
 from skep.verifier.words import words
@@ -120,7 +121,16 @@ def kfunc_type(case: Case) -> str | None:
     """A kernel function that the program type has not."""
     if case.story is not None:
         case.story.branches(most=1)
-    return None
+    name = case.groups.get("kfunc", "")
+    row = KFUNCS.get(name)
+    if row is None:
+        return f"Linux 6.18 has no kernel function {name}() for programs: check the name, or guard it as __weak."
+    kinds = sorted(one.label for one in row.programs if one is not case.spec.type)
+    if not kinds:
+        return None
+    shown = ", ".join(kinds[:6]) + (f" and {len(kinds) - 6} more" if len(kinds) > 6 else "")
+    where = " attached in certain ways" if row.attaches else ""
+    return f"{name}() is for programs of type {shown}{where}: move the call to one of those, or find another way."
 
 
 def pair(case: Case) -> str | None:

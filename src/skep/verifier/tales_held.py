@@ -120,7 +120,6 @@ _SECTIONS = (
     ("bpf_res_spin_lock", "locks", "the lock is taken", "bpf_res_spin_unlock()"),
     ("rcu_read_lock", "rcu_depth", "the RCU section begins", "bpf_rcu_read_unlock()"),
     ("preempt_disable", "preempt_depth", "preemption is disabled", "bpf_preempt_enable()"),
-    ("local_irq_save", "irq_flags", "interrupts are disabled", "bpf_local_irq_restore()"),
     ("local_irq_save", "irqs", "interrupts are disabled", "bpf_local_irq_restore()"),
 )
 
@@ -141,3 +140,56 @@ def section(case: Case) -> str | None:
         story.branches(since=at)
         return f"Call {ending} before {case.here}, on the path shown; {begins} at {case.place(slot)}."
     return usual(case)
+
+
+def unmatched(case: Case) -> str | None:
+    """The end of a section that was not begun, or was ended before."""
+    story = case.story
+    if story is None:
+        return None
+    name = "rcu_depth" if "rcu" in case.message else "preempt_depth"
+    at = story.grew(name) if "nested" in case.message else story.shrank(name)
+    if at is None:
+        story.branches(most=2)
+        return f"No path to {case.here} begins the section that it ends: begin it first, or leave the call out."
+    slot = story.trail.moments[at].index
+    begun = "nested" in case.message
+    story.tell(at, "the section begins here already" if begun else "the section ends here already")
+    story.branches(since=at)
+    return (
+        f"{'It begins' if begun else 'It has ended'} at {case.place(slot)} already: leave out the second call, at "
+        f"{case.here}."
+    )
+
+
+def made_before(case: Case) -> str | None:
+    """A dynptr or iterator that is still alive: where it was made."""
+    story = case.story
+    if story is None:
+        return None
+    at = story.grew("references")
+    if at is None:
+        return usual(case)
+    slot = story.trail.moments[at].index
+    callee = case.listing.callee(slot) or "this"
+    story.tell(at, f"{callee} makes the one that is still alive")
+    story.branches(since=at)
+    return (
+        f"End what {callee} made at {case.place(slot)} before {case.here} (submit or discard the record, destroy the "
+        f"iterator), or use a variable of its own."
+    )
+
+
+def unprotected(case: Case) -> str | None:
+    """A list or tree without its lock."""
+    story = case.story
+    if story is None:
+        return None
+    story.value(1)
+    story.branches(most=1)
+    released = story.shrank("locks")
+    if released is None:
+        return None
+    slot = story.trail.moments[released].index
+    story.tell(released, "the lock is released here")
+    return f"Keep the lock until behind {case.here}: it is released at {case.place(slot)}."

@@ -87,7 +87,7 @@ FORMS: tuple[MessageForm, ...] = (
         "Begin and end of a section do not pair.",
         "{kfunc} ends what was not begun on this path, or begins it twice.",
         "Call begin and end exactly once each on every path.",
-        tales_held.section,
+        tales_held.unmatched,
     ),
     form(
         r"(?:sleepable (?:helper|kernel func|kfunc) .*|kernel func \w+ is sleepable) within "
@@ -105,7 +105,7 @@ FORMS: tuple[MessageForm, ...] = (
         "A list or tree ({root}) is changed without its lock held.",
         "A list head or tree root belongs to the lock in the same map value or allocation, here at offset {offset}.",
         "Take bpf_spin_lock() on the lock beside it, in the same value, before the call, and unlock behind it.",
-        telling.usual,
+        tales_held.unprotected,
     ),
     form(
         r"held lock and object are not in the same allocation|map '(?P<map>[^']*)' has no valid bpf_spin_lock|"

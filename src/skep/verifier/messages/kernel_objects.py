@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skep.verifier import tales_calls, telling
+from skep.verifier import tales_calls, tales_held, telling
 from skep.verifier.case import REGISTER, MessageForm, form
 
 FORMS: tuple[MessageForm, ...] = (
@@ -116,7 +116,7 @@ FORMS: tuple[MessageForm, ...] = (
         "The bytes of a dynptr on the stack are overwritten.",
         "A reserved record would be lost, or a dynptr forged.",
         "Submit or discard it first; do not touch the variable otherwise, nor index into it.",
-        telling.usual,
+        tales_held.made_before,
     ),
     form(
         r"Unsupported reg type (?P<type>\w+) for bpf_dynptr_from_mem data",
@@ -140,6 +140,6 @@ FORMS: tuple[MessageForm, ...] = (
         "An {iter} is made in a variable that already holds one.",
         "The first one would never be destroyed.",
         "Use a variable of its own, or call destroy() first.",
-        tales_calls.argument,
+        tales_held.made_before,
     ),
 )
