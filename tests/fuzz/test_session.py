@@ -22,7 +22,7 @@ def first_case(kernel: bool, *, shrink: bool) -> Case:
 
 def test_a_wrong_engine_is_found_made_small_and_replayed(wrong_jit: None, tmp_path: Path, skep: Skep) -> None:
     case = first_case(has_kernel(), shrink=True)
-    path = session._write(case, tmp_path)
+    path = session._write(session._kept(case), tmp_path)
     kept = read_case(path.read_text(), str(path))
     assert kept.spec.instructions == case.spec.instructions
     # The smallest such program makes a negative number, shifts it, and shows it.
@@ -39,7 +39,7 @@ def test_what_was_mended_replays_without_a_difference(tmp_path: Path, skep: Skep
         from tests.fuzz.conftest import wrong_jit
 
         wrong_jit.__wrapped__(patch)  # type: ignore[attr-defined]
-        path = session._write(first_case(has_kernel(), shrink=False), tmp_path)
+        path = session._write(session._kept(first_case(has_kernel(), shrink=False)), tmp_path)
     ended = skep("fuzz", "--replay", path, "--json")
     assert ended.status == 0
     assert json.loads(ended.output)["same"] is True
@@ -65,6 +65,8 @@ def test_a_process_that_dies_leaves_the_program_that_did_it(tmp_path: Path, monk
     worker.batch = session.Batch(20, 3, level=1)
 
     class Ended:
+        exitcode = -11
+
         def recv(self) -> object:
             raise EOFError
 

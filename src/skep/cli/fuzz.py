@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     type=click.Choice(["kernel"]),
     help="Insist on the kernel; by default it takes part where this process has the rights.",
 )
+@click.option(
+    "--verdicts",
+    is_flag=True,
+    help="Compare what skep's verifier and the kernel's say, of each program and of the same with some damage.",
+)
 @click.option("--seconds", type=click.FloatRange(min=0.1), default=60.0, metavar="N", show_default=True)
 @click.option("--jobs", type=click.IntRange(1, 256), default=1, metavar="N", help="Processes.", show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Which programs; by default others each time.")
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def command(
     against: str | None,
+    verdicts: bool,
     seconds: float,
     jobs: int,
     seed: int | None,
@@ -51,7 +57,7 @@ def command(
     from skep.objects import ProgramType
 
     lacking = missing_right(ProgramType.XDP)
-    if lacking and against:
+    if lacking and (against or verdicts):
         raise KernelError(f"the kernel cannot be compared with: {lacking}")
     if lacking:
         print(f"skep: without the kernel: {lacking}", file=sys.stderr)
@@ -63,7 +69,7 @@ def command(
 
     chosen = randbelow(1 << 24) if seed is None else seed
     shown = _progress if sys.stderr.isatty() else None
-    session = run(chosen, seconds, jobs=jobs, kernel=not lacking, directory=save, progress=shown)
+    session = run(chosen, seconds, jobs=jobs, kernel=not lacking, verdicts=verdicts, directory=save, progress=shown)
     if shown:
         print(file=sys.stderr)
     _report(session, as_json)
@@ -114,6 +120,9 @@ def _report(session: Session, as_json: bool) -> None:
                     "runs": tally.runs,
                     "rejected": tally.rejected,
                     "reasons": dict(tally.reasons.most_common()),
+                    "judged": tally.judged,
+                    "disputed": tally.disputed,
+                    "undecided": dict(tally.undecided.most_common()),
                     "differences": [str(path) for path in session.files],
                 }
             )
@@ -128,6 +137,14 @@ def _report(session: Session, as_json: bool) -> None:
         print(f"the kernel rejected {tally.rejected:,} ({tally.rejected / tally.programs:.2%})")
         for reason, count in tally.reasons.most_common():
             print(f"  {count:6,}  {reason}")
+    if tally.judged:
+        undecided = tally.undecided.total()
+        print(
+            f"{tally.judged:,} verdicts compared, {tally.disputed:,} differ; skep cannot decide {undecided:,} "
+            f"({undecided / tally.judged:.2%})"
+        )
+        for what, count in tally.undecided.most_common(10):
+            print(f"  {count:6,}  {what}")
     if session.files:
         print(f"{len(session.files)} differ:")
         for path in session.files:

@@ -27,16 +27,23 @@ from skep.isa.meaning import Call, WideLoad
 from skep.objects import ProgramSpec, ProgramType
 from skep.objects.spec import FunctionReference, FunctionSpec, MapReference, Reference
 
+#: What a case is about, as its file is called: what engines do, or what verifiers say.
+DIFFERENCE, DISPUTE = "level", "verdict"
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A program with its inputs, and how it was compiled; ``remarks`` are sentences for people."""
+    """A program with its inputs, and how it was compiled; ``remarks`` are sentences for people.
+
+    ``kind`` is what engines or verifiers disagree on; it is not in the text, which shows both when it is replayed.
+    """
 
     spec: ProgramSpec
     inputs: tuple[bytes, ...]
     level: int
     seed: int
     remarks: tuple[str, ...] = ()
+    kind: str = DIFFERENCE
 
     def text(self) -> str:
         """The case as a file."""

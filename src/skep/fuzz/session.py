@@ -16,25 +16,31 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skep.errors import KernelError
-from skep.fuzz.batch import LEVELS, Bench, Finding, Tally
-from skep.fuzz.case import Case
+from skep.errors import KernelError, SkepError
+from skep.fuzz.batch import LEVELS, Bench, Dispute, Finding, Tally, general
+from skep.fuzz.case import DIFFERENCE, DISPUTE, Case
 from skep.fuzz.generate import program
 from skep.fuzz.inputs import inputs_of
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
 
-#: Programs that are compiled together.
-BATCH = 150
+#: Programs that are compiled together: what helpers they call is compiled once for all of them.
+BATCH = 300
 #: Differences that one process makes smaller; further ones are kept as they are.
 _SHRUNK = 5
+#: Seconds for making a program that verifiers disagree on smaller, in which skep's may follow so many instructions.
+_SHRINK_SECONDS, _FOLLOWED = 10.0, 20_000
+#: Programs that verifiers are asked about before the clock is looked at.
+_JUDGED = 20
 #: Batches between two collections of garbage.
 _COLLECTED = 10
 #: After so many findings a process has nothing new to say.
 _ENOUGH = 50
 #: Seconds without a word after which a process is taken for stuck.
 _STUCK = 120.0
+#: How a process ends that an exception has ended.
+_FAILED = 1
 #: Programs have numbers from the session's seed times this.
 _STRIDE = 1 << 32
 
@@ -48,6 +54,14 @@ class Batch:
     level: int
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A case as a file, which travels between processes as a program does not."""
+
+    name: str
+    text: str
+
+
 @dataclass
 class Session:
     """What a session came to. ``files`` are the cases that were written, ``seconds`` how long it took."""
@@ -55,6 +69,7 @@ class Session:
     seed: int
     jobs: int
     kernel: bool
+    verdicts: bool = False
     tally: Tally = field(default_factory=Tally)
     files: list[Path] = field(default_factory=list)
     seconds: float = 0.0
@@ -71,14 +86,18 @@ def run(
     *,
     jobs: int = 1,
     kernel: bool = True,
+    verdicts: bool = False,
     directory: Path,
     progress: Callable[[Session], None] | None = None,
 ) -> Session:
     """Fuzz for ``seconds`` in ``jobs`` processes; cases go to ``directory``, which is made if there is one.
 
+    With ``verdicts``, what skep's verifier says of each program is held against what the kernel's says, and of each
+    program with some damage too.
+
     Raises KernelError where the kernel was asked for and does not let this process use bpf(2).
     """
-    session = Session(seed, jobs, kernel)
+    session = Session(seed, jobs, kernel, verdicts)
     started = time.monotonic()
     workers = [_Worker(session, number, started + seconds) for number in range(jobs)]
     try:
@@ -132,7 +151,7 @@ class _Worker:
                 self._session.tally.add(message)
                 self.batch = None
                 self._index += self._session.jobs
-            case Case():
+            case Kept():
                 self._session.files.append(_write(message, directory))
             case KernelError():
                 self.running = False
@@ -142,6 +161,10 @@ class _Worker:
 
     def _died(self, directory: Path) -> None:
         batch, self.batch = self.batch, None
+        if self.process.exitcode == _FAILED:
+            # A defect of the fuzzer itself, which has said so; no program is to blame.
+            self.running = False
+            raise SkepError("a process of the session ended with an error; what it was stands above")
         if batch is None:
             # Nothing was running: there is no program to blame, and no use in trying again.
             self.running = False
@@ -150,7 +173,9 @@ class _Worker:
             if problem := _ends(self._session, Batch(seed, 1, batch.level)):
                 spec = program(seed)
                 remarks = (f"the process {problem} while it compiled or ran this program",)
-                self._session.files.append(_write(Case(spec, inputs_of(seed), batch.level, seed, remarks), directory))
+                self._session.files.append(
+                    _write(_kept(Case(spec, inputs_of(seed), batch.level, seed, remarks)), directory)
+                )
         self._index += self._session.jobs
         if time.monotonic() < self._end:
             self._start()
@@ -198,6 +223,8 @@ def _work(connection: Connection, session: Session, index: int, seconds: float) 
     """Batches until the time is over; says what it is at and what came of it."""
     end = time.monotonic() + seconds
     found = 0
+    #: The disputes that were told of, each without what is only of one program.
+    disputes: set[tuple[str, ...]] = set()
     # Programs are many small values without cycles: looking for cycles among them takes a fifth of the time.
     gc.disable()
     with suppress(KeyboardInterrupt, BrokenPipeError):
@@ -211,7 +238,16 @@ def _work(connection: Connection, session: Session, index: int, seconds: float) 
                     started = time.process_time()
                     for finding in bench.compare(range(batch.first, batch.first + batch.count), level, tally):
                         found += 1
-                        connection.send(_case(finding, session.kernel, shrink=found <= _SHRUNK))
+                        connection.send(_kept(_case(finding, session.kernel, shrink=found <= _SHRUNK)))
+                    numbers = range(batch.first, batch.first + batch.count) if session.verdicts else range(0)
+                    for start in range(0, len(numbers), _JUDGED):
+                        if time.monotonic() >= end:
+                            break
+                        for dispute in bench.judge(numbers[start : start + _JUDGED], tally):
+                            said = tuple(general(str(one)) for one in dispute.verdicts.values())
+                            if said not in disputes:
+                                disputes.add(said)
+                                connection.send(_kept(_disputed(dispute, shrink=len(disputes) <= _SHRUNK)))
                     if index // session.jobs % _COLLECTED == 0:
                         gc.collect()
                     tally.processor_seconds = time.process_time() - started
@@ -239,6 +275,19 @@ def _case(finding: Finding, kernel: bool, *, shrink: bool) -> Case:
     return Case(spec, inputs, finding.level, finding.seed, tuple(remarks[:8]))
 
 
+def _disputed(dispute: Dispute, *, shrink: bool) -> Case:
+    """A dispute as a case; it has an input so that it may be replayed like any other."""
+    from skep.diff.reduce import Patience, smaller_program
+    from skep.diff.verdicts import still_differ
+
+    spec = dispute.spec
+    if shrink:
+        shows = still_differ(dispute.verdicts, None, _FOLLOWED)
+        spec = smaller_program(spec, shows, Patience(_SHRINK_SECONDS))
+    remarks = [f"{name} says {said}" for name, said in dispute.verdicts.items()]
+    return Case(spec, inputs_of(dispute.seed)[:1], -1, dispute.seed, tuple(remarks), DISPUTE)
+
+
 def _sentence(what: str, place: int | str, key: bytes | None, seen: object) -> str:
     assert isinstance(seen, dict)
     where = f"map {place}[{key.hex() if key else ''}]" if what == "map" else f"{what} of input {place}"
@@ -252,8 +301,14 @@ def _plain(value: object) -> str:
     return hex(value) if isinstance(value, int) else str(value)
 
 
-def _write(case: Case, directory: Path) -> Path:
+def _kept(case: Case) -> Kept:
+    """The case as a file; its name says what it is about and which program it comes from."""
+    level = str(case.level) if case.kind == DIFFERENCE else ""
+    return Kept(f"{case.seed:x}-{case.kind}{level}.txt", case.text())
+
+
+def _write(kept: Kept, directory: Path) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
-    path = directory / f"{case.seed:x}-level{case.level}.txt"
-    path.write_text(case.text(), encoding="utf-8")
+    path = directory / kept.name
+    path.write_text(kept.text, encoding="utf-8")
     return path
