@@ -141,6 +141,10 @@ def check_context(explorer: Explorer, call: KfuncCall, argument: Argument, passe
         )
 
 
+#: Structures that only programs see, and the kernel's own that will do for them.
+_SEEN_BY_PROGRAMS = {"__sk_buff": "sk_buff", "xdp_md": "xdp_buff"}
+
+
 def check_object(explorer: Explorer, call: KfuncCall, argument: Argument, passed: Register) -> None:
     """A kernel object of the parameter's type, or one that starts with such."""
     found = object_type(explorer.context, passed)
@@ -148,7 +152,8 @@ def check_object(explorer: Explorer, call: KfuncCall, argument: Argument, passed
     assert found is not None
     assert wanted is not None
     strict = call.released is not None and bool(passed.reference)
-    if not kernel_objects.fits(found, wanted, passed.offset, strict=strict):
+    seen_by_programs = _SEEN_BY_PROGRAMS.get(wanted.name) == found.name
+    if not seen_by_programs and not kernel_objects.fits(found, wanted, passed.offset, strict=strict):
         raise Rejection(
             f"kernel function {call.name} args#{argument.position} expected pointer to {argument.target_text} "
             f"but R{argument.index} has a pointer to {type_keyword(found)} {found.name}",
