@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from skep.objects.kinds import ProgramType
-from skep.verifier import sections
+from skep.verifier import sections, table_stores
 from skep.verifier.kernel_types import KernelType, OutsideError, Place, same_type
 from skep.verifier.register import (
     ALLOCATED,
@@ -27,7 +27,7 @@ from skep.verifier.register import (
     Register,
     register,
 )
-from skep.verifier.rejection import NotCovered, Rejection
+from skep.verifier.rejection import Rejection
 from skep.verifier.text import tnum_text
 
 if TYPE_CHECKING:
@@ -94,6 +94,9 @@ def access(explorer: Explorer, access: Access) -> Register | None:
         raise Rejection(f"R{index} is ptr_{type.name} access user memory: off={offset}", register=index)
     if pointer.flags & PERCPU:
         raise Rejection(f"R{index} is ptr_{type.name} access percpu memory: off={offset}", register=index)
+    if access.is_store and type.of_kernel and explorer.context.type is ProgramType.STRUCT_OPS:
+        table_stores.check_store(explorer, type, offset, access.size)
+        return None
     if access.is_store:
         _check_store(explorer, type, offset)
     try:
@@ -107,8 +110,6 @@ def _check_store(explorer: Explorer, type: KernelType, offset: int) -> None:
     program = explorer.context.type
     if program not in _WRITERS:
         raise Rejection("only read is supported", type=type.name)
-    if program is ProgramType.STRUCT_OPS:
-        raise NotCovered("stores to kernel objects in struct_ops programs")
     if type.name in ("nf_conn", "nf_conn___init"):
         # The mark is all that may be written, and where it lies depends on the kernel's configuration.
         mark = type.btf.member(type.id, "mark")
