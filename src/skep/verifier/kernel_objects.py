@@ -1,9 +1,9 @@
 """Kernel objects: how far a pointer to one may be trusted, what is found in it, and whose place it can take.
 
-What a load finds is a number, or a pointer that is trusted, protected by RCU, or neither. The kernel says so of a few
-members that hold what their object holds; of others a load gives a pointer that may be followed, since loads through
-it cannot fault, but not passed where trust is asked. Rules, members and messages were observed on Linux 6.18, which
-was asked for the pointers in every structure that a tracepoint gives.
+What a load finds is a number, or a pointer that is trusted, protected by RCU, or neither. The kernel's types list the
+few members of which the first two are true; of others a load gives a pointer that may be followed, since loads through
+it cannot fault, but not passed where trust is asked. Rules and messages were observed on Linux 6.18, which was asked
+for the pointers in every structure that a tracepoint gives.
 """
 
 from __future__ import annotations
@@ -53,24 +53,15 @@ def is_rcu(passed: Register) -> bool:
     return bool(passed.is_pointer and passed.flags & RCU)
 
 
-def _members(text: str) -> frozenset[tuple[str, str]]:
-    return frozenset((owner, name) for owner, _, name in (one.partition(".") for one in text.split()))
-
-
-#: Members that are as trusted as what they are in.
-_TRUSTED: Final = _members("bpf_iter_meta.seq bpf_iter__task.meta bpf_iter__task.task linux_binprm.file file.f_inode")
-#: The same, but they may be null.
-_TRUSTED_OR_NULL: Final = _members("dentry.d_inode socket.sk vm_area_struct.vm_mm vm_area_struct.vm_file")
-#: Members that RCU protects.
-_RCU: Final = _members(
-    "task_struct.cpus_ptr task_struct.cgroups task_struct.real_parent task_struct.group_leader cgroup.kn "
-    "kernfs_node.parent css_set.dfl_cgrp cgroup_subsys_state.cgroup"
-)
-#: The same, but they may be null.
-_RCU_OR_NULL: Final = _members("mm_struct.exe_file sk_buff.sk request_sock.sk")
+#: Lists that the kernel keeps in its types: of members that are as trusted as what they are in, of those that RCU
+#: protects, and of either that may be null.
+_TRUSTED: Final = "safe_trusted"
+_TRUSTED_OR_NULL: Final = "safe_trusted_or_null"
+_RCU: Final = "safe_rcu"
+_RCU_OR_NULL: Final = "safe_rcu_or_null"
 
 #: Structures of which programs of some types may write some members.
-_WRITERS: Final = frozenset({ProgramType.SCHED_CLS, ProgramType.SCHED_ACT, ProgramType.XDP, ProgramType.STRUCT_OPS})
+_WRITERS: Final = frozenset({ProgramType.SCHED_CLS, ProgramType.SCHED_ACT, ProgramType.XDP})
 
 
 def access(explorer: Explorer, access: Access) -> Register | None:
@@ -132,12 +123,6 @@ def _untrusted_memory() -> Register:
     return register(Kind.MEMORY, flags=READ_ONLY | UNTRUSTED)
 
 
-def subject_name(pointer: Register) -> str:
-    """The name of the type of a kernel object."""
-    assert isinstance(pointer.subject, KernelType)
-    return pointer.subject.name
-
-
 def _flags(explorer: Explorer, pointer: Register, place: Place) -> int:
     """How far the pointer that was loaded may be trusted."""
     found = UNTRUSTED if place.through_union else 0
@@ -147,18 +132,24 @@ def _flags(explorer: Explorer, pointer: Register, place: Place) -> int:
         found |= USER
     if pointer.flags & UNTRUSTED:
         return found | UNTRUSTED
-    member = (subject_name(pointer), place.member_name)
-    if is_trusted(pointer) and member in _TRUSTED:
-        return found | TRUSTED
-    if is_trusted(pointer) and member in _TRUSTED_OR_NULL:
-        return found | TRUSTED | MAYBE_NULL
+    type = pointer.subject
+    assert isinstance(type, KernelType)
+
+    def listed(name: str) -> bool:
+        return place.member_name in type.table.listed(type.name, name)
+
+    if is_trusted(pointer):
+        if listed(_TRUSTED):
+            return found | TRUSTED
+        if listed(_TRUSTED_OR_NULL):
+            return found | TRUSTED | MAYBE_NULL
     if sections.in_rcu(explorer):
-        if member in _RCU:
+        if listed(_RCU):
             return found & ~UNTRUSTED | RCU
-        if member in _RCU_OR_NULL or "rcu" in place.tags:
+        if listed(_RCU_OR_NULL) or "rcu" in place.tags:
             return found & ~UNTRUSTED | RCU | MAYBE_NULL
         return found
-    return found | UNTRUSTED if member in _RCU | _RCU_OR_NULL or "rcu" in place.tags else found
+    return found | UNTRUSTED
 
 
 def fits(found: KernelType, wanted: KernelType, offset: int, *, strict: bool) -> bool:

@@ -21,10 +21,8 @@ from skep.btf.types import (
     Array,
     Composite,
     DeclTag,
-    Forward,
     Function,
     FunctionPrototype,
-    Int,
     Int,
     Member,
     Modifier,
@@ -148,6 +146,7 @@ class TypeTable:
         self._structs: dict[str, KernelType | None] = {}
         self._functions: dict[str, Parameters | None] = {}
         self._places: dict[tuple[int, int, int], Place | OutsideError] = {}
+        self._listed: dict[tuple[str, str], frozenset[str]] = {}
         self._decl_tags: dict[int, frozenset[tuple[int, str]]] | None = None
 
     def __repr__(self) -> str:
@@ -223,6 +222,16 @@ class TypeTable:
             at = inner.target
         return frozenset(found)
 
+    def listed(self, type_name: str, list_name: str) -> frozenset[str]:
+        """The members of a structure that the kernel lists under a name, in a structure that is there for no more."""
+        key = (type_name, list_name)
+        found = self._listed.get(key)
+        if found is None:
+            lists = self.find_struct(f"{type_name}__{list_name}")
+            members = () if lists is None else self.btf.members(lists.id)
+            found = self._listed[key] = frozenset(member.name for member in members)
+        return found
+
     def decl_tags(self, type_id: int) -> frozenset[tuple[int, str]]:
         """The declaration tags on a type: the member or parameter that each is on (-1: the whole), and its text."""
         if self._decl_tags is None:
@@ -270,7 +279,7 @@ class TypeTable:
             if into is None:
                 return self._final(here, member, start, offset, size, tuple(path))
             here, offset = into, rest
-        raise OutsideError(f"access beyond struct {type.name} at off {offset} size {size}")
+        raise OutsideError(f"access beyond struct {title(type)} at off {offset} size {size}")
 
     def _flexible_element(self, whole: Composite) -> KernelType | None:
         """The struct that a flexible array at the end holds, or None where it holds numbers."""
@@ -281,7 +290,7 @@ class TypeTable:
 
     def _in_flexible_array(self, here: KernelType, whole: Composite, offset: int, size: int) -> int:
         """An offset beyond the struct, as one in an element of the flexible array that it ends in."""
-        beyond = OutsideError(f"access beyond struct {here.name} at off {offset} size {size}")
+        beyond = OutsideError(f"access beyond struct {title(here)} at off {offset} size {size}")
         if not whole.members or isinstance(whole, Union):
             raise beyond
         last = whole.members[-1]
@@ -319,10 +328,10 @@ class TypeTable:
             if offset < start:
                 raise OutsideError(
                     f"access beyond the end of member {member.name} (mend:{start + length}) "
-                    f"in struct {here.name} with off {offset} size {size}"
+                    f"in struct {title(here)} with off {offset} size {size}"
                 )
             return member, start
-        raise OutsideError(f"struct {here.name} doesn't have field at offset {offset}")
+        raise OutsideError(f"struct {title(here)} doesn't have field at offset {offset}")
 
     def _size(self, type_id: int) -> int:
         try:
@@ -359,19 +368,21 @@ class TypeTable:
         if isinstance(pointer, Pointer):
             if size != 8 or offset != start:
                 raise OutsideError(
-                    f"cannot access ptr member {member.name} with moff {start} in struct {here.name} "
+                    f"cannot access ptr member {member.name} with moff {start} in struct {title(here)} "
                     f"with off {offset} size {size}"
                 )
             target = self.type(pointer.target)
-            if isinstance(self.btf[target.id], Composite | Forward):
+            if isinstance(self.btf[target.id], Composite):
                 return Place(target, member, path, self.tags_of(member.type))
             return Place(None, member, path, self.tags_of(member.type))
-        if offset + size > start + length:
+        place = Place(None, member, path)
+        # Behind a union nothing is trusted, so that it does not matter where numbers end.
+        if offset + size > start + length and not place.through_union:
             raise OutsideError(
-                f"access beyond the end of member {member.name} (mend:{start + length}) in struct {here.name} "
+                f"access beyond the end of member {member.name} (mend:{start + length}) in struct {title(here)} "
                 f"with off {offset} size {size}"
             )
-        return Place(None, member, path)
+        return place
 
     def starts_with(self, type: KernelType, other: KernelType, offset: int = 0) -> bool:
         """Whether a pointer at ``offset`` of ``type`` may be taken for one to ``other``.
@@ -396,6 +407,11 @@ class TypeTable:
                 return False
             here, offset = inner, rest
         return False
+
+
+def title(type: KernelType) -> str:
+    """What messages call a type that may have no name."""
+    return type.name or "(anon)"
 
 
 def same_type(one: KernelType, other: KernelType) -> bool:
