@@ -27,6 +27,7 @@ from skep.verifier.checks import readable, writable
 from skep.verifier.register import (
     ANY_NUMBER,
     MAYBE_NULL,
+    NOTHING,
     SHIFTED,
     SHIFTED_32,
     SHIFTED_64,
@@ -41,6 +42,7 @@ from skep.verifier.register import (
 )
 from skep.verifier.rejection import Rejection
 from skep.verifier.scalar import S32_MAX, S64_MAX, S64_MIN, U32, UNKNOWN, Scalar, constant, scalar, signed64
+from skep.verifier.state import R10
 from skep.verifier.structure import OFFSET_LIMIT
 from skep.verifier.tnum import U64
 
@@ -148,9 +150,10 @@ def _move(instruction: Instruction, row: Row, meaning: Alu) -> Instruct:
 
     def step(explorer: Explorer) -> None:
         registers = explorer.registers
-        readable(explorer, src)
-        writable(explorer, dst)
         source = registers[src]
+        if source is NOTHING or dst == R10:
+            readable(explorer, src)
+            writable(explorer, dst)
         sources = explorer.sources
         sources[dst] = sources[src]
         explorer.next = explorer.index + 1
@@ -202,17 +205,22 @@ def _combine(instruction: Instruction, row: Row, operation: str, width: int) -> 
         if operation in ("lsh", "rsh", "arsh") and not 0 <= imm < width:
             refusal = f"invalid shift {imm}"
 
+    refused = refusal is not None or dst == R10
+
     def step(explorer: Explorer) -> None:
         registers = explorer.registers
-        if by_register:
-            readable(explorer, src)
-        readable(explorer, dst)
-        if refusal is not None:
-            raise Rejection(refusal)
-        writable(explorer, dst)
         target = registers[dst]
         other = registers[src] if by_register else immediate
+        if target is NOTHING or other is NOTHING or refused:
+            if by_register:
+                readable(explorer, src)
+            readable(explorer, dst)
+            if refusal is not None:
+                raise Rejection(refusal)
+            writable(explorer, dst)
         explorer.next = explorer.index + 1
+        if by_register:
+            explorer.sources[dst] |= explorer.sources[src]
         if Kind.ARENA in (target.kind, other.kind):
             # Wherever it points to, it points into the arena or to nothing: any arithmetic will do.
             registers[dst] = register(Kind.ARENA)
@@ -229,8 +237,6 @@ def _combine(instruction: Instruction, row: Row, operation: str, width: int) -> 
             registers[dst] = number(result)
             return
         registers[dst] = _on_pointer(explorer, operation, width, dst, target, src if by_register else None, other)
-        if by_register:
-            explorer.sources[dst] |= explorer.sources[src]
 
     return step
 

@@ -16,7 +16,17 @@ from skep.verifier.arithmetic import apart, constant_operand
 from skep.verifier.checks import readable
 from skep.verifier.comparison import INVERSE, decided, when, when_same
 from skep.verifier.nullness import known_not_null, not_null, settle_null
-from skep.verifier.register import SHIFTED, SHIFTED_64, Kind, Register, number, with_extent, with_id, with_scalar
+from skep.verifier.register import (
+    NOTHING,
+    SHIFTED,
+    SHIFTED_64,
+    Kind,
+    Register,
+    number,
+    with_extent,
+    with_id,
+    with_scalar,
+)
 from skep.verifier.scalar import Scalar
 from skep.verifier.slots import slot
 from skep.verifier.state import R10, Linked, State
@@ -47,12 +57,13 @@ def branch(instruction: Instruction, row: Row) -> Instruct:
 
     def step(explorer: Explorer) -> None:
         registers = explorer.registers
-        if by_register:
-            readable(explorer, src)
-        readable(explorer, dst)
-        explorer.jumps += 1
         a = registers[dst]
         b = registers[src] if by_register else immediate
+        if a is NOTHING or b is NOTHING:
+            if by_register:
+                readable(explorer, src)
+            readable(explorer, dst)
+        explorer.jumps += 1
         target = explorer.index + 1 + distance
         explorer.next = explorer.index + 1
         if a.kind is not Kind.SCALAR or b.kind is not Kind.SCALAR:

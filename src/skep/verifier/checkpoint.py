@@ -61,12 +61,15 @@ class _Identities:
     __slots__ = ("_back", "_forth", "_next")
 
     def __init__(self) -> None:
-        self.reset()
+        self._forth: dict[int, int] = {}
+        self._back: dict[int, int] = {}
+        self._next = -1
 
     def reset(self) -> None:
         """Forget all pairs."""
-        self._forth: dict[int, int] = {}
-        self._back: dict[int, int] = {}
+        if self._forth:
+            self._forth.clear()
+            self._back.clear()
         self._next = -1
 
     def agree(self, old: int, current: int) -> bool:
@@ -272,43 +275,52 @@ def _plan(checkpoint: Checkpoint, live: Sequence[int]) -> list[_Entry]:
 
 def covers(checkpoint: Checkpoint, current: State, live: Sequence[int]) -> bool:
     """Whether ``current``, at the same instruction, is no more general than a finished checkpoint."""
-    old = checkpoint.state
     frames = current.frames
-    depth = len(frames)
-    if len(old.frames) != depth:
-        return False
-    ids = _IDENTITIES
-    ids.reset()
-    if not _same_calls_and_holds(old, current, ids):
+    if len(checkpoint.state.frames) != len(frames):
         return False
     plan = checkpoint.plan
     if plan is None:
         plan = checkpoint.plan = _plan(checkpoint, live)
-    for position, (level, index, mine, how, precise) in enumerate(plan):
-        frame = frames[level]
-        if how == _SLOT:
-            slots = frame.slots
-            theirs = slots[index] if index < len(slots) else None
-            if mine is theirs and not theirs.is_spill and theirs.object is None:
-                fits = True
-            else:
-                assert isinstance(mine, Slot)
-                fits = _slot_matches(mine, theirs, precise, ids, Match.PRUNE)
-        else:
-            assert isinstance(mine, Register)
-            other = frame.registers[index]
-            if how == _NUMBER:
-                fits = other.kind is _SCALAR
-            elif mine is other and not mine.id and not mine.reference:
-                fits = True
-            else:
-                fits = mine.kind is other.kind and _register_matches(mine, other, precise, ids, Match.PRUNE)
-        if not fits:
-            # What differed this time will most likely differ the next time.
+    ids = _IDENTITIES
+    if plan:
+        # What differed last time most likely differs again.
+        ids.reset()
+        if not _entry_fits(plan[0], frames, ids):
+            return False
+    ids.reset()
+    if not _same_calls_and_holds(checkpoint.state, current, ids):
+        return False
+    for position, entry in enumerate(plan):
+        if not _entry_fits(entry, frames, ids):
             if position:
                 plan.insert(0, plan.pop(position))
             return False
     return True
+
+
+def _entry_fits(entry: _Entry, frames: list[Frame], ids: _Identities) -> bool:
+    level, index, mine, how, precise = entry
+    if how == _SLOT:
+        slots = frames[level].slots
+        if index >= len(slots):
+            return False
+        theirs = slots[index]
+        assert isinstance(mine, Slot)
+        one, other = mine.whole_number, theirs.whole_number
+        if one is not None and other is not None:
+            if not precise or (one is other and not one.id):
+                return True
+            return _register_matches(one, other, True, ids, Match.PRUNE)
+        return (mine is theirs and not mine.is_spill and mine.object is None) or _slot_matches(
+            mine, theirs, precise, ids, Match.PRUNE
+        )
+    register = frames[level].registers[index]
+    if how == _NUMBER:
+        return register.kind is _SCALAR
+    assert isinstance(mine, Register)
+    if mine is register and not mine.id and not mine.reference:
+        return True
+    return mine.kind is register.kind and _register_matches(mine, register, precise, ids, Match.PRUNE)
 
 
 def _same_calls_and_holds(old: State, current: State, ids: _Identities) -> bool:

@@ -19,7 +19,17 @@ from skep.verifier.arithmetic import constant_operand, sign_extended, zero_exten
 from skep.verifier.checks import readable, writable
 from skep.verifier.map_fields import SpecialField
 from skep.verifier.maps import MapFacts
-from skep.verifier.register import ALLOCATED, ANY_NUMBER, MAYBE_NULL, READ_ONLY, UNTRUSTED, Kind, Register, number
+from skep.verifier.register import (
+    ALLOCATED,
+    ANY_NUMBER,
+    MAYBE_NULL,
+    NOTHING,
+    READ_ONLY,
+    UNTRUSTED,
+    Kind,
+    Register,
+    number,
+)
 from skep.verifier.rejection import Rejection
 from skep.verifier.scalar import S64_MIN, constant
 from skep.verifier.state import LOST, R10
@@ -60,10 +70,11 @@ def load(instruction: Instruction, row: Row) -> Instruct:
     is_acquire = isinstance(row.meaning, LoadAcquire)
 
     def step(explorer: Explorer) -> None:
-        readable(explorer, src)
-        writable(explorer, dst)
         registers = explorer.registers
         pointer = registers[src]
+        if pointer is NOTHING or dst == R10:
+            readable(explorer, src)
+            writable(explorer, dst)
         if is_acquire:
             _check_atomic_pointer(explorer, src, pointer)
         explorer.used = None

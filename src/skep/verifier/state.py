@@ -71,10 +71,10 @@ class Frame:
             self.registers: list[Register] = like.registers[:]
             self.slots: list[Slot] = like.slots[:]
             self.callback: tuple[int, int] | None = like.callback
-            self.rounds = like.rounds
+            self.rounds: int = like.rounds
             self.sources: list[int] = like.sources[:]
             self.slot_sources: dict[int, int] = like.slot_sources.copy()
-            self.is_new = like.is_new
+            self.is_new: bool = like.is_new
             return
         self.registers = [NOTHING] * R10 + [register(Kind.STACK, frame=index)]
         self.slots = []
@@ -130,17 +130,17 @@ class State:
         if like is not None:
             self.frames: list[Frame] = [frame.copy() for frame in like.frames]
             self.parent: Checkpoint | None = like.parent
-            self.history_length = like.history_length
+            self.history_length: int = like.history_length
             self.references: tuple[Reference, ...] = like.references
             self.locks: tuple[HeldLock, ...] = like.locks
-            self.may_goto_turns = like.may_goto_turns
-            self.callback_turns = like.callback_turns
+            self.may_goto_turns: int = like.may_goto_turns
+            self.callback_turns: int = like.callback_turns
             #: How often a function that is called later was entered on the way here, and whether it may sleep; None:
             #: as the program may.
-            self.asynchronous_entries = like.asynchronous_entries
+            self.asynchronous_entries: int = like.asynchronous_entries
             self.sleepable: bool | None = like.sleepable
-            self.rcu_depth = like.rcu_depth
-            self.preempt_depth = like.preempt_depth
+            self.rcu_depth: int = like.rcu_depth
+            self.preempt_depth: int = like.preempt_depth
             self.irqs: tuple[Reference, ...] = like.irqs
             return
         self.frames = [Frame(0, 0, -1)]
