@@ -61,6 +61,28 @@ def test_both_resolutions_and_byte_orders_of_pcap(tmp_path: Path, order: str, ma
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
+def test_records_of_kuznetzovs_pcap_are_longer(tmp_path: Path, order: str) -> None:
+    file = tmp_path / "a.pcap"
+    header = struct.pack(order + "IHHiIII", 0xA1B2CD34, 2, 4, 0, 0, 65535, ETHERNET)
+    record = struct.pack(order + "IIII", 5, 7, 3, 3) + bytes(8) + b"abc"
+    file.write_bytes(header + 2 * record)
+    assert list(read_capture(file).packets) == [Packet(b"abc", 5_000_007_000)] * 2
+
+
+def test_only_the_lower_half_of_the_link_type_is_one(tmp_path: Path) -> None:
+    file = tmp_path / "a.pcap"
+    # The upper bits say that each frame ends in a checksum of four bytes.
+    file.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 0x24000000 | ETHERNET))
+    assert read_capture(file).link == ETHERNET
+
+
+def test_a_time_beyond_32_bits_of_seconds_is_cut(tmp_path: Path) -> None:
+    with write_capture(tmp_path / "a.pcap") as writer:
+        writer.write(Packet(b"x", (1 << 32 | 9) * 10**9 + 1))
+    assert read_capture(tmp_path / "a.pcap").packets[0].time == 9 * 10**9 + 1
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize(
     ("resolution", "ticks", "nanoseconds"),
     [
