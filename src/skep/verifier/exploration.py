@@ -116,7 +116,7 @@ class Explorer:
         """Follow ``state``, which has nothing of this path's, from ``target`` on when this path is finished."""
         self._waiting.append((state, target, self.index))
         if len(self._waiting) > WAITING_LIMIT:
-            raise Rejection(f"The sequence of {len(self._waiting)} jumps is too complex.")
+            raise Rejection(f"The sequence of {len(self._waiting)} jumps is too complex for async cb.")
 
     @property
     def sleepable(self) -> bool:
