@@ -28,9 +28,11 @@ from skep.btf.types import (
 from skep.errors import SkepError
 from skep.objects.kinds import AttachType, ProgramType
 from skep.verifier.kernel_types import KernelType
-from skep.verifier.rejection import NotCovered
+from skep.verifier.rejection import NotCovered, Rejection
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from skep.btf import Btf
     from skep.verifier.context import Context
     from skep.verifier.structure import Subprogram
@@ -71,6 +73,21 @@ class Signature:
 
     parameters: tuple[Parameter, ...] = ()
     problem: str = ""
+
+
+def check_early_ends(context: Context, functions: Iterable[Subprogram]) -> None:
+    """Refuse functions without result that may end the program in their midst: by a tail call or a packet load."""
+    btf = context.spec.btf
+    for function in functions:
+        described = btf[function.type_id] if btf is not None and function.type_id else None
+        if not function.index or btf is None or not isinstance(described, Function):
+            continue
+        prototype = btf[described.prototype]
+        if isinstance(prototype, FunctionPrototype) and isinstance(btf.resolve(prototype.result), Int | Enumeration):
+            continue
+        for what, is_there in (("LD_ABS", function.has_packet_load), ("tail_call", function.has_tail_call)):
+            if is_there:
+                raise Rejection(f"{what} is only allowed in functions that return 'int'.", function=function.name)
 
 
 class _Unusable(Exception):

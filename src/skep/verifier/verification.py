@@ -26,6 +26,7 @@ from skep.verifier.observer import Observer
 from skep.verifier.register import Kind, register
 from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.report import Report
+from skep.verifier.signatures import check_early_ends
 from skep.verifier.stack_depth import check_stack_depth, has_private_stacks
 from skep.verifier.stack_liveness import StackLiveness
 from skep.verifier.state import State
@@ -141,6 +142,7 @@ def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, 
     structure = Structure(spec)
     context = Context(spec, program_type, facts)
     callback = find_callback(structure, context)
+    check_early_ends(context, structure.subprograms)
     context.catches = callback is not None
     check_attachment(context)
     context.check_maps()
