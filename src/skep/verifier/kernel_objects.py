@@ -1,9 +1,9 @@
 """Kernel objects: how far a pointer to one may be trusted, what is found in it, and whose place it can take.
 
 What a load finds is a number, or a pointer that is trusted, protected by RCU, or neither. The kernel's types list the
-few members of which the first two are true; of others a load gives a pointer that may be followed, since loads through
-it cannot fault, but not passed where trust is asked. Rules and messages were observed on Linux 6.18, which was asked
-for the pointers in every structure that a tracepoint gives.
+few members of which the first two are true; of others a load gives a pointer that may be followed, as loads through it
+cannot fault, but not passed where trust is asked. Rules and messages were observed on Linux 6.18, which was asked for
+the pointers in every structure that a tracepoint gives.
 """
 
 from __future__ import annotations
