@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from skep.btf.types import Composite
+from skep.objects.kinds import AttachType, ProgramType
 from skep.stdlib.kfuncs import KfuncFlag
 from skep.verifier import object_slots, references, sections, stack_access
 from skep.verifier.register import NOTHING, NULL, RCU, READ_ONLY, TRUSTED, Kind, Register, register
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 def check_argument(explorer: Explorer, call: KfuncCall, argument: Argument, passed: Register) -> None:
     """Hold a register against a parameter that is an iterator, and make or destroy it where the function does."""
+    if call.name == _OF_GROUP and not _may_walk_group(explorer):
+        raise Rejection("css_task_iter is only allowed in bpf_lsm, bpf_iter and sleepable progs", kfunc=call.name)
     if passed.kind is not Kind.STACK:
         raise Rejection(f"arg#{argument.position} expected pointer to an iterator on stack", register=argument.index)
     assert argument.target is not None
@@ -57,6 +60,19 @@ def check_argument(explorer: Explorer, call: KfuncCall, argument: Argument, pass
         call.written |= slots
     call.notes["iterator"] = found
     call.notes["place"] = (frame.index, first)
+
+
+#: Walks the tasks of a control group, under a lock that most programs may interrupt.
+_OF_GROUP = "bpf_iter_css_task_new"
+
+
+def _may_walk_group(explorer: Explorer) -> bool:
+    context = explorer.context
+    return (
+        context.type is ProgramType.LSM
+        or (context.type is ProgramType.TRACING and context.attach_type is AttachType.TRACE_ITER)
+        or explorer.sleepable
+    )
 
 
 def _make(explorer: Explorer, call: KfuncCall, argument: Argument, passed: Register, name: str, count: int) -> None:

@@ -103,6 +103,14 @@ FORMS: tuple[MessageForm, ...] = (
         tales_calls.argument,
     ),
     form(
+        r"css_task_iter is only allowed in bpf_lsm, bpf_iter and sleepable progs",
+        "sections",
+        "Programs of this kind may not walk the tasks of a control group.",
+        "The walk takes a lock that the program may have interrupted, except in LSM programs, iterators and "
+        "sleepable programs.",
+        'Make the program sleepable, or walk the tasks in an iterator program (SEC("iter/task")).',
+    ),
+    form(
         r"expected an RCU CS when using (?P<function>\w+)|"
         r"kernel func (?P<kfunc>\w+) requires RCU critical section protection",
         "sections",
