@@ -88,6 +88,9 @@ SECTIONS: dict[str, SectionMeaning] = {
     "xdp.frags/devmap": _M(P.XDP, A.XDP_DEVMAP, False, XDP_HAS_FRAGS),
     "xdp/cpumap": _M(P.XDP, A.XDP_CPUMAP),
     "xdp.frags/cpumap": _M(P.XDP, A.XDP_CPUMAP, False, XDP_HAS_FRAGS),
+    # As they were written before libbpf 1.0.
+    "xdp_devmap": _M(P.XDP, A.XDP_DEVMAP, True),
+    "xdp_cpumap": _M(P.XDP, A.XDP_CPUMAP, True),
     "perf_event": _M(P.PERF_EVENT),
     "lwt_in": _M(P.LWT_IN),
     "lwt_out": _M(P.LWT_OUT),
