@@ -135,7 +135,7 @@ _add(
 _add(_ALL, "bpf_wq_init bpf_wq_set_callback_impl bpf_wq_start")
 _add(_ALL, "bpf_task_work_schedule_signal_impl bpf_task_work_schedule_resume_impl", _F.TRUSTED_ARGS)
 _add(_ALL, "bpf_map_sum_elem_count bpf_stream_vprintk_impl", _F.TRUSTED_ARGS)
-_add(_ALL, "bpf_get_kmem_cache", _F.RET_NULL)
+_add(_ALL, "bpf_get_kmem_cache")
 _add(_ALL, "bpf_cgroup_read_xattr", _F.RCU)
 _add(_ALL, "bpf_modify_return_test_tp")
 _add(

@@ -385,7 +385,8 @@ def check_memory(
     stack, whose contents are void afterwards.
     """
     pointer = explorer.registers[index]
-    if pointer.flags & (MAYBE_NULL | UNTRUSTED) and pointer.kind is not Kind.SCALAR:
+    unsafe = MAYBE_NULL if pointer.kind is Kind.MEMORY else MAYBE_NULL | UNTRUSTED
+    if pointer.flags & unsafe and pointer.kind is not Kind.SCALAR:
         raise Rejection(f"R{index} type={pointer.type_name} expected=fp", register=index, pointer=pointer)
     match pointer.kind:
         case Kind.PACKET | Kind.PACKET_META:

@@ -1,8 +1,8 @@
 """Kernel objects: how far a pointer to one may be trusted, what is found in it, and whose place it can take.
 
 What a load finds is a number, or a pointer that is trusted, protected by RCU, or neither. The kernel's types list the
-few members of which the first two are true; of others a load gives a pointer that may be followed, as loads through it
-cannot fault, but not passed where trust is asked. Rules and messages were observed on Linux 6.18, which was asked for
+few members of which the first two are true; of others a load gives a pointer that may be followed, as no load through
+it can fault, but not passed where trust is asked. Rules and messages were observed on Linux 6.18, which was asked for
 the pointers in every structure that a tracepoint gives.
 """
 
@@ -140,16 +140,15 @@ def _flags(explorer: Explorer, pointer: Register, place: Place) -> int:
 
     if is_trusted(pointer):
         if listed(_TRUSTED):
-            return found | TRUSTED
+            return found & ~UNTRUSTED | TRUSTED
         if listed(_TRUSTED_OR_NULL):
-            return found | TRUSTED | MAYBE_NULL
-    if sections.in_rcu(explorer):
+            return found & ~UNTRUSTED | TRUSTED | MAYBE_NULL
+    if sections.in_rcu(explorer) and (is_trusted(pointer) or is_rcu(pointer)):
         if listed(_RCU):
             return found & ~UNTRUSTED | RCU
         if listed(_RCU_OR_NULL) or "rcu" in place.tags:
             return found & ~UNTRUSTED | RCU | MAYBE_NULL
-        return found
-    return found | UNTRUSTED
+    return found
 
 
 def fits(found: KernelType, wanted: KernelType, offset: int, *, strict: bool) -> bool:

@@ -198,7 +198,7 @@ def kind_of(explorer: Explorer, call: KfuncCall, argument: Argument) -> Argument
         return ArgumentKind.STRING
     if "irq_flag" in marks:
         return ArgumentKind.IRQ_FLAG
-    if _is_struct(target) and object_type(context, register) is not None:
+    if object_type(context, register) is not None:
         return ArgumentKind.OBJECT
     if target.table.prototype(target.id) is not None:
         return ArgumentKind.CALLBACK

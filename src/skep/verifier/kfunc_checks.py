@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from skep.btf.types import Composite
 from skep.objects.kinds import ProgramType
 from skep.stdlib.kfuncs import KfuncFlag
 from skep.verifier import kernel_objects
@@ -81,6 +82,10 @@ def check_pointer(explorer: Explorer, call: KfuncCall, argument: Argument, kind:
     is_null = passed.is_zero or (passed.is_pointer and passed.flags & MAYBE_NULL)
     if is_null and (trusted or rcu) and "nullable" not in argument.marks:
         raise Rejection(f"Possibly NULL pointer passed to trusted arg{argument.position}", register=index)
+    if kind is ArgumentKind.OBJECT:
+        _check_structure(call, argument)
+    elif kind is ArgumentKind.MEMORY:
+        _check_holds_numbers(argument)
     if passed.reference:
         if call.flags & KfuncFlag.RELEASE:
             if call.reference:
@@ -106,6 +111,28 @@ def _check_offset(index: int, passed: Register, *, released: bool) -> None:
         raise Rejection("variable ? access var_off=(0x0; 0xffffffffffffffff) disallowed", register=index)
     elif passed.kind not in _ANY_OFFSET:
         check_unmodified(index, passed, passed.kind is Kind.OBJECT and passed.flags in _FIXED_OFFSET)
+
+
+def _check_structure(call: KfuncCall, argument: Argument) -> None:
+    target = argument.target
+    assert target is not None
+    if not isinstance(target.btf[target.id], Composite):
+        raise Rejection(
+            f"kernel function {call.name} args#{argument.position} pointer type {argument.target_text} "
+            "is not supported",
+            register=argument.index,
+        )
+
+
+def _check_holds_numbers(argument: Argument) -> None:
+    target = argument.target
+    assert target is not None
+    if not holds_only_numbers(target.table, target.id):
+        raise Rejection(
+            f"arg#{argument.position} pointer type {argument.target_text} must point to scalar, "
+            "or struct with scalar",
+            register=argument.index,
+        )
 
 
 def check_number(explorer: Explorer, call: KfuncCall, argument: Argument, passed: Register) -> None:
@@ -168,13 +195,6 @@ def check_plain_memory(explorer: Explorer, call: KfuncCall, argument: Argument, 
     """Memory as large as the parameter's type, which must hold nothing but numbers."""
     target = argument.target
     assert target is not None
-    if not holds_only_numbers(target.table, target.id):
-        raise Rejection(
-            f"arg#{argument.position} pointer type {argument.target_text} must point to scalar, "
-            "or struct with scalar",
-            register=argument.index,
-            pointer=passed,
-        )
     if passed.is_zero:
         return
     _check_both_ways(explorer, call, argument.index, target.size)

@@ -68,10 +68,11 @@ def _trust(call: KfuncCall) -> int:
 
 def _identified(explorer: Explorer, call: KfuncCall, found: Register) -> Register:
     id = reference = 0
-    if call.flags & KfuncFlag.ACQUIRE:
-        id = reference = references.acquire(explorer)
-    elif found.flags & MAYBE_NULL:
+    if found.flags & MAYBE_NULL:
         id = explorer.new_id()
+    if call.flags & KfuncFlag.ACQUIRE:
+        # Linux counts on all the same where it takes the id of the reference: messages name ids.
+        id = reference = references.acquire(explorer)
     return register(
         found.kind,
         id=id,
