@@ -8,6 +8,7 @@ were observed on Linux 6.18.
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from skep.isa.instruction import Instruction
@@ -360,6 +361,7 @@ def _moved(
     raise Rejection(f"R{dst} pointer arithmetic with {_SYMBOLS[operation]} operator prohibited", register=dst)
 
 
+@lru_cache(maxsize=1 << 14)
 def _sum(a: Scalar, b: Scalar) -> Scalar:
     s64 = (a.smin + b.smin, a.smax + b.smax)
     if s64[0] < S64_MIN or s64[1] > S64_MAX:
@@ -370,6 +372,7 @@ def _sum(a: Scalar, b: Scalar) -> Scalar:
     return scalar(tnum.add(a.bits, b.bits), u64, s64) or UNKNOWN
 
 
+@lru_cache(maxsize=1 << 14)
 def _difference(a: Scalar, b: Scalar) -> Scalar:
     s64 = (a.smin - b.smax, a.smax - b.smin)
     if s64[0] < S64_MIN or s64[1] > S64_MAX:

@@ -214,12 +214,17 @@ def _slot_matches(mine: Slot, theirs: Slot | None, precise: bool, ids: _Identiti
         return False
     if mine.whole_number is not None and theirs.whole_number is not None:
         return _register_matches(mine.whole_number, theirs.whole_number, precise, ids, match)
-    for one, other in zip(mine.bytes, theirs.bytes, strict=True):
-        if one not in (INVALID, MISC) and one != other:
-            return False
+    if mine.bytes != theirs.bytes and not _bytes_match(mine.bytes, theirs.bytes):
+        return False
     if mine.object is not None and theirs.object is not None:
         return _object_matches(mine.object, theirs.object, ids)
     return not mine.is_spill or _register_matches(mine.register, theirs.register, precise, ids, match)
+
+
+@lru_cache(maxsize=1 << 12)
+def _bytes_match(mine: str, theirs: str) -> bool:
+    """Whether each byte is what it was, where that was not anything."""
+    return all(one in (INVALID, MISC) or one == other for one, other in zip(mine, theirs, strict=True))
 
 
 def _object_matches(mine: StackObject, theirs: StackObject, ids: _Identities) -> bool:
@@ -284,9 +289,16 @@ def covers(checkpoint: Checkpoint, current: State, live: Sequence[int]) -> bool:
     ids = _IDENTITIES
     if plan:
         # What differed last time most likely differs again.
-        ids.reset()
-        if not _entry_fits(plan[0], frames, ids):
-            return False
+        level, index, mine, how, _ = plan[0]
+        if how == _PRECISE:
+            assert isinstance(mine, Register)
+            theirs = frames[level].registers[index]
+            if theirs is not mine and (theirs.kind is not _SCALAR or not within(theirs.scalar, mine.scalar)):
+                return False
+        else:
+            ids.reset()
+            if not _entry_fits(plan[0], frames, ids):
+                return False
     ids.reset()
     if not _same_calls_and_holds(checkpoint.state, current, ids):
         return False

@@ -10,6 +10,7 @@ Names of kinds and modifiers, as messages print them, are those of the kernel's 
 from __future__ import annotations
 
 from enum import Enum
+from functools import lru_cache
 
 from skep.verifier.scalar import UNKNOWN, Scalar, constant, scalar
 
@@ -135,17 +136,21 @@ class Register:
     @property
     def type_name(self) -> str:
         """What messages call it: modifiers, kind and whether it may be null."""
-        flags = self.flags
-        name = "".join(text for flag, text in _PREFIXES if flags & flag) + self.kind.value
-        if flags & MAYBE_NULL:
-            name += "or_null_" if self.kind is Kind.OBJECT else "_or_null"
-        return name
+        return _type_name(self.kind, self.flags)
 
     def __repr__(self) -> str:
         return (
             f"<{self.type_name} {self.scalar!r} off={self.offset} id={self.id} ref={self.reference} "
             f"extent={self.extent}>"
         )
+
+
+@lru_cache(maxsize=1 << 10)
+def _type_name(kind: Kind, flags: int) -> str:
+    name = "".join([text for flag, text in _PREFIXES if flags & flag]) + str(kind.value)
+    if flags & MAYBE_NULL:
+        name += "or_null_" if kind is Kind.OBJECT else "_or_null"
+    return name
 
 
 _pool: dict[_Key, Register] = {}
@@ -227,6 +232,7 @@ def with_id(base: Register, id: int) -> Register:
     return at(base, base.scalar, base.offset, id, base.extent)
 
 
+@lru_cache(maxsize=1 << 14)
 def pointer_scalar(value: Scalar) -> Scalar:
     """The variable part of a pointer's offset: its lower half is not followed on its own, only as the whole tells."""
     return scalar(value.bits, (value.umin, value.umax), (value.smin, value.smax)) or UNKNOWN
