@@ -112,6 +112,9 @@ def check_counted(explorer: Explorer, call: KfuncCall, argument: Argument, passe
 
 def owned(explorer: Explorer, type: KernelType, *, offset: int = 0, flags: int = 0) -> Register:
     """A pointer to an object that the program owns from now on."""
+    if flags & MAYBE_NULL:
+        # Linux counts on all the same where it takes the id of the reference: messages name ids.
+        explorer.new_id()
     reference = id = references.acquire(explorer)
     if not flags & MAYBE_NULL:
         id = _lock_id(explorer, type)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from skep.verifier.context import Context
     from skep.verifier.exploration import Explorer
     from skep.verifier.report import Report
+    from skep.verifier.state import Frame, State
 
 _LIMIT = 1_000_000
 PATH: Final = 1
@@ -44,17 +45,54 @@ _SCRATCHED_BY_CALLS = 0b111111
 _WITHOUT_END = re.compile(r"expected prog array map for tail call|insn \d+ cannot call exception cb directly")
 
 
+#: Between an instruction and what it changed: space up to a column, and a semicolon.
+_BEHIND: Final = "\0"
+
+
+class _Later:
+    """A state that is written only if the line is still there in the end."""
+
+    __slots__ = ("frame", "registers", "slots", "state")
+
+    def __init__(self, state: State, frame: int, registers: int | None, slots: int | None) -> None:
+        self.state = state
+        self.frame = frame
+        self.registers = registers
+        self.slots = slots
+
+    def text(self) -> str:
+        """The state as the log has it."""
+        return state_text(self.state, self.state.frames[self.frame], self.registers, self.slots)
+
+
+_Part = str | _Later
+_Line = tuple[_Part, ...]
+
+
+def _rendered(line: _Line) -> str:
+    text = ""
+    for part in line:
+        if part is _BEHIND:
+            length = len(text) + 1
+            column = -(-max(length + _STEP // 2, _COLUMN) // _STEP) * _STEP
+            text = text.ljust(column - 2) + ";"
+        else:
+            text += part if isinstance(part, str) else part.text()
+    return text
+
+
 class KernelLog(Observer):
     """Writes the log of one program while it is followed, with a level of 1 or 2."""
 
     def __init__(self, spec: ProgramSpec, level: int) -> None:
         self._spec = spec
         self._everything = bool(level & EVERYTHING)
-        self.lines: list[str] = []
+        self._lines: list[_Line] = []
+        self._texts: dict[int, str] = {}
         #: The last line, before anything was added to it: where a fork that it made goes on.
-        self._bare = ""
+        self._bare: _Line = ()
         #: Of each fork that waits: how many lines there were, and the last of them.
-        self._forks: list[tuple[int, str]] = []
+        self._forks: list[tuple[int, _Line]] = []
         self._waiting = 0
         self._registers = _ALL
         self._slots = _ALL
@@ -62,7 +100,7 @@ class KernelLog(Observer):
         self._resumed: int | None = None
         self._joins = False
         self._source: SourceLine | None = None
-        self._leaving: tuple[str, int] | None = None
+        self._leaving: _Part | None = None
         self._frames = 1
         #: Whether the last instruction was a call, and the stack before it.
         self._called = False
@@ -70,6 +108,11 @@ class KernelLog(Observer):
         self._last: int | None = None
         #: The global function that is followed, for when it turns out to be safe.
         self._function: str | None = None
+
+    @property
+    def lines(self) -> list[str]:
+        """What has been written."""
+        return [_rendered(line) for line in self._lines]
 
     # What happens.
 
@@ -82,7 +125,7 @@ class KernelLog(Observer):
             self._function = f"Func#{index} ('{name}')"
             self._line(f"Validating {name}() func#{index}...")
         else:
-            self.lines += _about_context(self._spec)
+            self._lines += [(line,) for line in _about_context(self._spec)]
         self._forks.clear()
         self._waiting = 0
         self._registers = self._slots = _ALL
@@ -94,7 +137,7 @@ class KernelLog(Observer):
     def finished(self) -> None:
         """All paths of the last function were followed, and are safe."""
         if not self._everything:
-            self.lines.clear()
+            self._lines.clear()
         if self._function is not None:
             self._line(f"{self._function} is safe for any args that match its prototype")
             self._function = None
@@ -106,7 +149,7 @@ class KernelLog(Observer):
         if self._resumed is not None:
             if self._everything:
                 self._line("")
-                self._line(f"from {self._resumed} to {index}:{state_text(state, frame)}")
+                self._line(f"from {self._resumed} to {index}:", self._state(state, frame))
             else:
                 self._joins = True
             self._resumed = None
@@ -116,7 +159,7 @@ class KernelLog(Observer):
         self._frames = len(state.frames)
         self._line_of(index)
         self._line(f"{index}: {self._instruction(explorer.context, index)}")
-        self._bare = self.lines[-1]
+        self._bare = self._lines[-1]
         self._at_instruction = True
         self._waiting = waiting
         self._touched(explorer, index)
@@ -142,11 +185,11 @@ class KernelLog(Observer):
     def resumed(self, explorer: Explorer, previous: int, waiting: int) -> None:
         """A fork is taken up."""
         self._note_forks(waiting + 1)
-        count, bare = self._forks.pop() if self._forks else (0, "")
+        count, bare = self._forks.pop() if self._forks else (0, ())
         if not self._everything:
-            del self.lines[count:]
-            if self.lines:
-                self.lines[-1] = bare
+            del self._lines[count:]
+            if self._lines:
+                self._lines[-1] = bare
         self._resumed = previous
         self._registers = self._slots = _ALL
         self._at_instruction = False
@@ -166,44 +209,43 @@ class KernelLog(Observer):
         for line in lines:
             self._line(line)
         if explorer is not None and isinstance(old, Checkpoint):
-            self._line(f"cur state:{state_text(explorer.state, explorer.frame)}")
+            self._line("cur state:", state_text(explorer.state, explorer.frame))
             frame = old.state.frames[-1]
             self._line(f"old state:{state_text(old.state, frame, precise=old.precise[frame.index])}")
 
     # Writing.
 
-    def _line(self, text: str) -> None:
-        if self._joins and self.lines:
-            self.lines[-1] += " " + text
+    def _line(self, *parts: _Part) -> None:
+        if self._joins and self._lines:
+            self._lines[-1] = (*self._lines[-1], " ", *parts)
             self._joins = False
         else:
-            self.lines.append(text)
+            self._lines.append(parts)
         self._at_instruction = False
+
+    def _state(self, state: State, frame: Frame, registers: int | None = None, slots: int | None = None) -> _Part:
+        """A state as text, later where most of what is written is thrown away again."""
+        if self._everything:
+            return state_text(state, frame, registers, slots)
+        return _Later(state.copy(), frame.index, registers, slots)
 
     def _note_forks(self, waiting: int) -> None:
         """Where the forks that the last instruction made go on."""
         while self._waiting < waiting:
-            self._forks.append((self._bare_count, self._bare))
+            self._forks.append((len(self._lines), self._bare))
             self._waiting += 1
-
-    @property
-    def _bare_count(self) -> int:
-        return len(self.lines)
 
     def _changes(self, explorer: Explorer, index: int) -> None:
         """What the last instruction changed, behind it if nothing has been written since."""
         self._compare_slots(explorer)
         if not (self._registers or self._slots):
             return
-        text = state_text(explorer.state, explorer.frame, self._registers, self._slots)
+        text = self._state(explorer.state, explorer.frame, self._registers, self._slots)
         if self._at_instruction:
-            last = self.lines[-1]
-            length = len(last) + 1
-            column = -(-max(length + _STEP // 2, _COLUMN) // _STEP) * _STEP
-            self.lines[-1] = last.ljust(column - 2) + ";" + text
+            self._lines[-1] = (*self._lines[-1], _BEHIND, text)
             self._at_instruction = False
         else:
-            self._line(f"{index}:{text}")
+            self._line(f"{index}:", text)
         self._registers = self._slots = 0
 
     def _across_frames(self, explorer: Explorer) -> None:
@@ -211,20 +253,19 @@ class KernelLog(Observer):
         state = explorer.state
         frames = state.frames
         if self._leaving is not None and len(frames) < self._frames:
-            text, _ = self._leaving
             self._line("returning from callee:")
-            self._line(text)
+            self._line(self._leaving)
             self._line(f"to caller at {explorer.index}:")
-            self._line(state_text(state, frames[-1]))
+            self._line(self._state(state, frames[-1]))
             if self._everything:
                 self._line("")
-                self._line(f"from {self._last} to {explorer.index}:{state_text(state, frames[-1])}")
+                self._line(f"from {self._last} to {explorer.index}:", self._state(state, frames[-1]))
             self._registers = self._slots = 0
         elif len(frames) > self._frames and self._last is not None:
             self._line("caller:")
-            self._line(state_text(state, frames[-2]))
+            self._line(self._state(state, frames[-2]))
             self._line("callee:")
-            self._line(state_text(state, frames[-1]))
+            self._line(self._state(state, frames[-1]))
             self._registers = self._slots = _ALL
         elif self._last is not None and self._calls_global(explorer, self._last):
             callee = explorer.structure.by_start[self._last + 1 + self._spec.instructions[self._last].imm]
@@ -246,7 +287,10 @@ class KernelLog(Observer):
         self._line(f"; {line.text.strip()} @ {name}:{line.line}")
 
     def _instruction(self, context: Context, index: int) -> str:
-        return instruction_of(self._spec, context, index)
+        text = self._texts.get(index)
+        if text is None:
+            text = self._texts[index] = instruction_of(self._spec, context, index)
+        return text
 
     def _is_branch(self, index: int | None) -> bool:
         if index is None:
@@ -273,7 +317,7 @@ class KernelLog(Observer):
             case Exit():
                 mask = 1
                 if len(explorer.state.frames) > 1:
-                    self._leaving = (state_text(explorer.state, explorer.frame), index)
+                    self._leaving = self._state(explorer.state, explorer.frame)
             case Load(size=size) | LoadAcquire(size=size):
                 self._slots = self._stack_slots(explorer, instruction.src, instruction.offset, size)
             case Store(size=size) | StoreRelease(size=size) | Atomic(size=size):

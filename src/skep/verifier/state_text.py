@@ -157,6 +157,8 @@ def state_text(
 
 
 def _held(state: State) -> list[int]:
-    """The ids of what was acquired, locks among them, in the order of acquisition."""
-    found = sorted(one.id for one in (*state.references, *state.irqs))
-    return found + [one.id for one in state.locks]
+    """The ids of what was acquired, locks among them, in the order of acquisition: none where the first has none."""
+    found: list[tuple[float, int]] = [(one.id, one.id) for one in (*state.references, *state.irqs)]
+    found += [(one.since + 0.5, one.id) for one in state.locks]
+    ids = [id for _, id in sorted(found)]
+    return [id for id in ids if id] if ids and ids[0] else []

@@ -199,9 +199,10 @@ FORMS: tuple[MessageForm, ...] = (
         "Use the helper or kernel function that changes it, if there is one.",
     ),
     form(
-        r"no write support to (?P<type>\w+) at off (?P<offset>\d+)",
+        r"no write support to (?P<type>\w+) at off (?P<offset>\d+)|only access to .* is supported|"
+        r"write access at off (?P<at>-?\d+) with size .*",
         "permissions",
-        "The member at offset {offset} of struct {type} is written, which it may only be read.",
+        "A member of a kernel structure is written (offset {offset}{at}), which may only be read.",
         "Few members of kernel structures may be written, those that are meant for programs.",
         "Use the kernel function that changes it, if there is one.",
     ),

@@ -24,7 +24,7 @@ FORMS: tuple[MessageForm, ...] = (
         tales_values.too_large,
     ),
     form(
-        r"The sequence of (?P<count>\d+) jumps is too complex\.",
+        r"The sequence of (?P<count>\d+) jumps is too complex(?: for async cb)?\.",
         "complexity",
         "{count} branches wait to be followed at once.",
         "Each branch that can go both ways is kept until its turn comes; there is room for 8192.",
