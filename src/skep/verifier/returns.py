@@ -140,7 +140,7 @@ def check_result(explorer: Explorer, index: int) -> None:
     """Refuse what a program, or a function that is verified on its own, leaves in a register as its result."""
     later = explorer.state.frames[0].callback
     if later is not None:
-        _check_later_result(explorer, later)
+        _check_later_result(explorer, later, index)
         return
     context = explorer.context
     entered = explorer.structure.subprograms[explorer.state.frames[0].subprogram]
@@ -169,16 +169,16 @@ def check_result(explorer: Explorer, index: int) -> None:
         raise Rejection(_outside(place, f"R{index}", result.scalar, limits), register=index, limits=limits)
 
 
-def _check_later_result(explorer: Explorer, limits: tuple[int, int]) -> None:
+def _check_later_result(explorer: Explorer, limits: tuple[int, int], index: int) -> None:
     """The same for a function that a timer or its like calls on its own."""
-    readable(explorer, 0)
-    result = explorer.registers[0]
+    readable(explorer, index)
+    result = explorer.registers[index]
     place = "At async callback return"
     if result.kind is not Kind.SCALAR:
-        raise Rejection(f"{place} the register R0 is not a known value ({result.type_name})", register=0)
-    explorer.mark_precise(0)
+        raise Rejection(f"{place} the register R{index} is not a known value ({result.type_name})", register=index)
+    explorer.mark_precise(index)
     if not (limits[0] <= result.scalar.smin and result.scalar.smax <= limits[1]):
-        raise Rejection(_outside(place, "R0", result.scalar, limits), register=0, limits=limits)
+        raise Rejection(_outside(place, f"R{index}", result.scalar, limits), register=index, limits=limits)
 
 
 def _returns_nothing(context: Context) -> bool:

@@ -97,7 +97,7 @@ def call_later(
     function = explorer.structure.subprograms[subprogram]
     if function.is_global:
         raise NotCovered(f"global function {function.name} as a callback")
-    function.is_asynchronous = True
+    function.is_asynchronous = function.is_callback = True
     map = holder.subject
     assert isinstance(map, MapFacts)
     state = State()
