@@ -91,6 +91,32 @@ def test_the_suggestion_names_register_bound_and_place() -> None:
     assert (8, "the jump is not taken, so r6 is a number from 0 to 12") in told(report)
 
 
+def test_a_value_that_was_compared_and_loaded_again_is_told() -> None:
+    report = verify(
+        program(
+            """
+            *(u32 *)(r10 - 4) = 0
+            r2 = r10
+            r2 += -4
+            r1 = map[array] ll
+            call bpf_map_lookup_elem
+            if r0 == 0 goto end
+            r1 = *(u32 *)(r0 + 0)
+            if r1 > 40 goto end
+            r1 = *(u32 *)(r0 + 0)
+            r0 += r1
+            r0 = *(u8 *)(r0 + 0)
+            end: r0 = 0
+            exit
+            """
+        )
+    )
+    assert (8, "this compares what was loaded at instruction 7, from the same place") in told(report)
+    assert suggestion(report).startswith(
+        "It is loaded again at instruction 9, behind the comparison at instruction 8"
+    )
+
+
 def test_a_value_is_followed_through_the_stack_and_calls() -> None:
     report = verify(
         program(

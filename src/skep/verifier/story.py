@@ -90,6 +90,10 @@ class Story:
         """Tell of a moment, unless something has been told of it; with ``order`` 0 of what was before it."""
         self._told.setdefault((at, order), what)
 
+    def tell_instead(self, at: int, what: str) -> None:
+        """Tell of a moment, whatever has been told of it."""
+        self._told[at, 1] = what
+
     def value(self, register: int, *, end: bool = True) -> list[Event]:
         """Tell how a register of the running frame came to hold what it does; the events, latest first."""
         place = Place(self.trail.moments[self.at].top, register)

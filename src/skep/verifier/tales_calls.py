@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from skep.stdlib import prototypes
 from skep.stdlib.kfuncs import KFUNCS
 from skep.verifier.register import Kind
-from skep.verifier.telling import named_register, room_behind, usual
+from skep.verifier.telling import loaded_again, named_register, room_behind, usual
 from skep.verifier.words import words
 
 if TYPE_CHECKING:
@@ -78,7 +78,10 @@ def size(case: Case) -> str | None:
     register = case.register
     if story is None or register is None:
         return usual(case)
-    story.value(register)
+    events = story.value(register)
+    again = loaded_again(case, events)
+    if again is not None:
+        return again
     buffer = case.held(register - 1) if register > 1 else None
     room = None if buffer is None else room_behind(buffer)
     story.branches(most=1)

@@ -12,7 +12,7 @@ from skep.isa.meaning import Branch
 from skep.verifier.origin import Place
 from skep.verifier.register import Kind
 from skep.verifier.scalar import S64_MAX, signed64
-from skep.verifier.telling import usual, usual_register
+from skep.verifier.telling import loaded_again, usual, usual_register
 from skep.verifier.words import words
 
 if TYPE_CHECKING:
@@ -36,8 +36,11 @@ def unbounded_math(case: Case) -> str | None:
     )
     if number is None:
         return usual(case)
-    story.value(number)
+    events = story.value(number)
     story.branches(most=1)
+    again = loaded_again(case, events)
+    if again is not None:
+        return again
     scalar = case.held(number).scalar
     if scalar.smax < S64_MAX:
         return (

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from skep.isa.meaning import Alu, Atomic, Load, LoadAcquire, Store, StoreRelease
+from skep.isa.meaning import Alu, Atomic, Branch, Load, LoadAcquire, Store, StoreRelease
+from skep.verifier.origin import Event, Place
 from skep.verifier.register import Kind, Register
 from skep.verifier.scalar import signed64
 from skep.verifier.story import Story
@@ -88,3 +90,47 @@ def room_behind(buffer: Register) -> int | None:
         return -offset
     limit = size_of(buffer)
     return None if limit is None or not 0 <= offset < limit else limit - offset
+
+
+def loaded_again(case: Case, events: Sequence[Event]) -> str | None:
+    """Whether the number at the end of ``events`` was compared, but as loaded before: tells where, and what to do."""
+    story = case.story
+    last = next((event for event in events if event.what == "loaded"), None)
+    if story is None or last is None:
+        return None
+    trail = story.trail
+    place = _loaded_from(story, last)
+    if place is None:
+        return None
+    for at in range(last.at - 1, -1, -1):
+        row = trail.row(at)
+        if row is None or not isinstance(row.meaning, Branch):
+            continue
+        compared = Place(trail.moments[at].top, trail.instruction(at).dst)
+        if trail.value(at, compared).kind is not Kind.SCALAR:
+            continue
+        for event in trail.events(at, compared):
+            if event.what == "loaded" and _loaded_from(story, event) == place:
+                story.tell_instead(
+                    at, f"this compares what was loaded at {case.place_of(event)}, from the same place"
+                )
+                return (
+                    f"It is loaded again at {case.place_of(last)}, behind the comparison at "
+                    f"{case.place(trail.moments[at].index)}: what lies there may have changed, so keep it in one "
+                    f"local variable, and compare and use that."
+                )
+            if event.what not in ("compared", "filled", "spilled"):
+                break
+    return None
+
+
+def _loaded_from(story: Story, event: Event) -> tuple[object, ...] | None:
+    """What an event loaded from: kind and subject of the pointer, its id, and the offset; None where it varies."""
+    trail = story.trail
+    row, instruction = trail.row(event.at), trail.instruction(event.at)
+    if row is None or not isinstance(row.meaning, Load):
+        return None
+    base = trail.value(event.at, Place(trail.moments[event.at].top, instruction.src))
+    if not base.scalar.is_constant:
+        return None
+    return base.kind, base.subject, base.id, base.frame, base.offset + instruction.offset + base.scalar.value
