@@ -73,6 +73,8 @@ def command(
     if shown:
         print(file=sys.stderr)
     _report(session, as_json)
+    if session.interrupted:
+        raise KeyboardInterrupt
     return 1 if session.files else 0
 
 

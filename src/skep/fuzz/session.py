@@ -64,7 +64,10 @@ class Kept:
 
 @dataclass
 class Session:
-    """What a session came to. ``files`` are the cases that were written, ``seconds`` how long it took."""
+    """What a session came to. ``files`` are the cases that were written, ``seconds`` how long it took.
+
+    ``interrupted`` says that it was ended before its time; what had been finished by then is counted.
+    """
 
     seed: int
     jobs: int
@@ -73,6 +76,7 @@ class Session:
     tally: Tally = field(default_factory=Tally)
     files: list[Path] = field(default_factory=list)
     seconds: float = 0.0
+    interrupted: bool = False
 
     @property
     def rate(self) -> float:
@@ -109,6 +113,9 @@ def run(
             if progress is not None:
                 session.seconds = time.monotonic() - started
                 progress(session)
+    except KeyboardInterrupt:
+        # Who has seen enough still wants to know what it came to.
+        session.interrupted = True
     finally:
         for one in workers:
             one.stop()
