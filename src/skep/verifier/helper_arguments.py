@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from skep.objects.kinds import MapType
 from skep.stdlib.prototype import Argument, ArgumentFlag, ArgumentKind, HelperPrototype
-from skep.verifier import dynptrs, slots, stack_access, timers, tnum
+from skep.verifier import dynptrs, helper_objects, slots, stack_access, timers, tnum
 from skep.verifier.checks import readable
 from skep.verifier.locks import SPIN_LOCK, change_lock
 from skep.verifier.map_rules import SOCKET_MAPS
@@ -24,7 +24,17 @@ from skep.verifier.memory import (
     check_unmodified,
     may_access_packet,
 )
-from skep.verifier.register import MAYBE_NULL, PACKET_SLICE, READ_ONLY, RINGBUF, TRUSTED, UNTRUSTED, Kind, Register
+from skep.verifier.register import (
+    MAYBE_NULL,
+    PACKET_SLICE,
+    RCU,
+    READ_ONLY,
+    RINGBUF,
+    TRUSTED,
+    UNTRUSTED,
+    Kind,
+    Register,
+)
 from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.scalar import signed64
 from skep.verifier.slots import INVALID, MISC, SPILL, ZERO
@@ -72,6 +82,7 @@ _ACCEPTED: dict[ArgumentKind, tuple[_Type, ...]] = {
     ArgumentKind.RINGBUF_MEMORY: ((Kind.MEMORY, RINGBUF),),
     ArgumentKind.SOCKET: ((Kind.SOCKET, 0),),
     ArgumentKind.SOCK_COMMON: _SOCK_COMMON,
+    ArgumentKind.BTF_ID: ((Kind.OBJECT, 0), (Kind.OBJECT, TRUSTED), (Kind.OBJECT, RCU)),
     ArgumentKind.BTF_SOCK_COMMON: (*_SOCK_COMMON, (Kind.OBJECT, 0), (Kind.OBJECT, TRUSTED)),
 }
 
@@ -141,6 +152,8 @@ def _check(explorer: Explorer, passed: Passed, position: int, argument: Argument
     flags = argument.flags
     if not (pointer.is_zero and flags & ArgumentFlag.MAYBE_NULL):
         _check_type(index, pointer, argument)
+        if pointer.kind is Kind.OBJECT:
+            helper_objects.check_type(explorer, passed.prototype, index, pointer, argument)
         _check_offset(index, pointer, argument)
     if flags & ArgumentFlag.RELEASE:
         if kind is ArgumentKind.DYNPTR:
@@ -174,8 +187,6 @@ def _check_type(index: int, pointer: Register, argument: Argument) -> None:
     if pointer.kind is Kind.MEMORY:
         flags &= ~PACKET_SLICE
     if (pointer.kind, flags) in accepted:
-        if pointer.kind is Kind.OBJECT:
-            raise NotCovered("kernel objects passed to helpers")
         return
     expected = ", ".join(_type_name(one) for one in accepted)
     raise Rejection(
@@ -183,9 +194,12 @@ def _check_type(index: int, pointer: Register, argument: Argument) -> None:
     )
 
 
+_TYPE_PREFIXES = ((RINGBUF, "ringbuf_"), (TRUSTED, "trusted_"), (RCU, "rcu_"))
+
+
 def _type_name(one: _Type) -> str:
     kind, flags = one
-    prefix = "ringbuf_" if flags & RINGBUF else "trusted_" if flags & TRUSTED else ""
+    prefix = "".join(text for flag, text in _TYPE_PREFIXES if flags & flag)
     return prefix + kind.value
 
 
@@ -373,6 +387,7 @@ _CHECKS = {
     ArgumentKind.SOCKET: _nothing_more,
     ArgumentKind.SOCK_COMMON: _nothing_more,
     ArgumentKind.BTF_SOCK_COMMON: _nothing_more,
+    ArgumentKind.BTF_ID: _nothing_more,
 }
 
 
@@ -401,6 +416,8 @@ def check_memory(
             if store and pointer.flags & READ_ONLY:
                 raise Rejection(f"R{index} cannot write into {pointer.type_name}", register=index)
             check_buffer(index, pointer, 0, size)
+        case Kind.OBJECT:
+            helper_objects.check_read(explorer, index, pointer, size)
         case Kind.STACK:
             return _check_stack(explorer, index, pointer, size, store=store, zero=zero, fills=fills)
         case _:

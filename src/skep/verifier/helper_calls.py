@@ -11,8 +11,18 @@ from typing import TYPE_CHECKING
 from skep.isa.instruction import Instruction
 from skep.objects.kinds import MapType
 from skep.stdlib import prototypes
-from skep.stdlib.prototype import HelperPrototype, Return, ReturnFlag, ReturnKind
-from skep.verifier import callbacks, dynptrs, kptrs, map_rules, references, sections, stack_access, timers
+from skep.stdlib.prototype import HelperPrototype, ReturnFlag, ReturnKind
+from skep.verifier import (
+    callbacks,
+    dynptrs,
+    helper_objects,
+    kptrs,
+    map_rules,
+    references,
+    sections,
+    stack_access,
+    timers,
+)
 from skep.verifier.flow import CALLBACK_HELPERS
 from skep.verifier.format_strings import SNPRINTF, check_snprintf
 from skep.verifier.helper_arguments import Passed, check_arguments
@@ -30,7 +40,7 @@ from skep.verifier.register import (
     number,
     register,
 )
-from skep.verifier.rejection import NotCovered, Rejection
+from skep.verifier.rejection import Rejection
 from skep.verifier.returns import check_nothing_held
 from skep.verifier.scalar import scalar, signed64
 from skep.verifier.slots import slot
@@ -236,11 +246,7 @@ def _result(explorer: Explorer, row: HelperPrototype, passed: Passed) -> Registe
         case kind if kind in _RETURNED:
             return register(_RETURNED[kind], flags=flags)
         case _:
-            raise NotCovered(_object_text(returns), instruction=explorer.index)
-
-
-def _object_text(returns: Return) -> str:
-    return f"kernel objects ({returns.type or returns.kind.value}) returned by helpers"
+            return helper_objects.returned(explorer, returns)
 
 
 def _map_value(row: HelperPrototype, passed: Passed, flags: int) -> Register:

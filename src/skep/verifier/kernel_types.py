@@ -394,7 +394,7 @@ class TypeTable:
             if same_type(here, other) and offset == 0:
                 return True
             whole = here.btf[here.id]
-            if not isinstance(whole, Composite) or isinstance(whole, Union):
+            if not isinstance(whole, Composite):
                 return False
             try:
                 member, start = self._holding(here, whole, offset, 1)

@@ -208,3 +208,7 @@ int q16(void *c){ struct c1 x={}; bpf_for_each_map_elem(&arr,m_ok,&x,5); return 
 SEC("tc")
 REJECT("R4 invalid mem access 'scalar'")
 int q17(void *c){ bpf_for_each_map_elem(&arr,m_ok,0,0); return 0; }
+
+SEC("raw_tp")
+ACCEPT
+int w1(void *c){ bpf_find_vma((void*)bpf_get_current_task_btf(),0,v_cb,0,0); return 0; }

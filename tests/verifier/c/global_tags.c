@@ -95,6 +95,10 @@ REJECT("Caller passes invalid args into func#1 ('f_nullable_nonnull')")
 int b6(struct xdp_md *c){ return f_nullable_nonnull(OP(0)); }
 
 SEC("raw_tp")
+ACCEPT
+int b7(void *c){ return f_trusted((void*)bpf_get_current_task_btf()); }
+
+SEC("raw_tp")
 REJECT("Caller passes invalid args into func#1 ('f_trusted')")
 int b7n(void *c){ return f_trusted(OP(0)); }
 
@@ -103,8 +107,32 @@ REJECT("Caller passes invalid args into func#1 ('f_trusted')")
 int b7c(void *c){ return f_trusted(c); }
 
 SEC("raw_tp")
+ACCEPT
+int b8(void *c){ return f_trusted_nullable(OP(0)); }
+
+SEC("raw_tp")
+ACCEPT
+int b8t(void *c){ return f_trusted_nullable((void*)bpf_get_current_task_btf()); }
+
+SEC("raw_tp")
+REJECT("R1 invalid mem access 'trusted_ptr_or_null_'")
+int b9(void *c){ return f_trusted_nullable_nc((void*)bpf_get_current_task_btf()); }
+
+SEC("raw_tp")
 REJECT("Caller passes invalid args into func#1 ('f_trusted_nosuch')")
 int b10(void *c){ return f_trusted_nosuch(OP(0)); }
+
+SEC("raw_tp")
+ACCEPT
+int b11(void *c){ return f_untrusted(c); }
+
+SEC("raw_tp")
+ACCEPT
+int b11t(void *c){ return f_untrusted((void*)bpf_get_current_task_btf()); }
+
+SEC("raw_tp")
+ACCEPT
+int b11s(void *c){ return f_untrusted(OP(5)); }
 
 SEC("raw_tp")
 ACCEPT

@@ -123,6 +123,10 @@ ACCEPT
 int x1(void *c){ char b[8]; bpf_probe_read_kernel(b,8,c); return b[0]; }
 
 SEC("raw_tp")
+REJECT("bpf_probe_read_kernel() may write into memory pointed by R1 type=trusted_ptr_")
+int x2(void *c){ void *t=bpf_get_current_task_btf(); bpf_probe_read_kernel(t,8,c); return 0; }
+
+SEC("raw_tp")
 REJECT("R1 type=ctx expected=fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_")
 int x3(void *c){ bpf_probe_read_kernel(c,8,c); return 0; }
 

@@ -98,6 +98,10 @@ SEC("raw_tp")
 REJECT("cannot pass map_type 15 into func bpf_map_delete_elem#3")
 int u16(void *c){ int k=0; bpf_map_delete_elem(&sm,&k); return 0; }
 
+SEC("raw_tp")
+REJECT("R3 is of type task_struct but sock_common is expected")
+int u16u(void *c){ int k=0; bpf_map_update_elem(&sm,&k,bpf_get_current_task_btf(),0); return 0; }
+
 SEC("kprobe/x")
 REJECT("cannot pass map_type 15 into func bpf_map_delete_elem#3")
 int u17(void *c){ int k=0; bpf_map_delete_elem(&sm,&k); return 0; }
@@ -105,6 +109,10 @@ int u17(void *c){ int k=0; bpf_map_delete_elem(&sm,&k); return 0; }
 SEC("tp/a/b")
 REJECT("BPF_EXIT instruction in main prog would lead to reference leak")
 int u18(void *c){ int k=0; bpf_map_lookup_elem(&sm,&k); return 0; }
+
+SEC("iter/sockmap")
+ACCEPT
+int u19(struct {long m; long map; int *key; struct sock *sk;} *c){ int k=0; struct sock *s=c->sk; if(!s) return 0; bpf_map_update_elem(&sm,&k,s,0); return 0; }
 
 SEC("iter/sockmap")
 REJECT("R2 type=rdonly_buf expected=fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_")
