@@ -24,6 +24,7 @@ def main() -> None:
         ("maps", []),
         ("locks", []),
         ("interpreter", []),
+        ("core", []),
     ]
     status = 0
     for name, options in benchmarks:
