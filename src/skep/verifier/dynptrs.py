@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skep.verifier import references, stack_access
-from skep.verifier.object_slots import bits, first_slot, put, void
+from skep.verifier.object_slots import bits, first_slot, misplaced, put, void
 from skep.verifier.register import PACKET_SLICE, Kind, Register, register
 from skep.verifier.rejection import Rejection
 from skep.verifier.slots import Slot
@@ -43,7 +43,8 @@ def expect(explorer: Explorer, index: int) -> Dynptr:
         return Dynptr(pointer.subject, pointer.id)
     found = at(explorer, pointer)
     if found is None:
-        raise Rejection(f"Expected an initialized dynptr as arg #{index - 1}", register=index)
+        problem = misplaced(pointer, DYNPTR_SLOTS, "dynptr")
+        raise Rejection(f"Expected an initialized dynptr as arg #{index - 1}", *problem, register=index)
     number = first_slot(pointer, DYNPTR_SLOTS)
     assert number is not None
     frame = explorer.state.frames[pointer.frame]
@@ -61,7 +62,8 @@ def expect_released(explorer: Explorer, index: int) -> None:
     there = slots[number] if number is not None and number < len(slots) else None
     # Whatever has to be given back will do here; whether it is a dynptr is asked next.
     if there is None or not _reference_in(there):
-        raise Rejection(f"arg {index} is an unacquired reference", register=index)
+        problem = misplaced(pointer, DYNPTR_SLOTS, "dynptr")
+        raise Rejection(f"arg {index} is an unacquired reference", *problem, register=index)
 
 
 def _reference_in(slot: Slot) -> int:
@@ -79,7 +81,8 @@ def make(explorer: Explorer, index: int, type: DynptrType, reference: int = 0) -
     pointer = explorer.registers[index]
     number = first_slot(pointer, DYNPTR_SLOTS) if pointer.kind is Kind.STACK else None
     if number is None:
-        raise Rejection("Dynptr has to be an uninitialized dynptr", register=index)
+        problem = misplaced(pointer, DYNPTR_SLOTS, "dynptr") if pointer.kind is Kind.STACK else ()
+        raise Rejection("Dynptr has to be an uninitialized dynptr", *problem, register=index)
     written = stack_access.claim(explorer, index, pointer, DYNPTR_SLOTS)
     id = explorer.new_id()
     if type is DynptrType.RINGBUF and not reference:

@@ -46,7 +46,10 @@ def check_argument(explorer: Explorer, call: KfuncCall, argument: Argument, pass
     if isinstance(found, Iterator) and found.is_stale:
         raise Rejection(f"expected an RCU CS when using {call.name}", register=argument.index)
     if found is None:
-        raise Rejection(f"expected an initialized {name} as arg #{argument.position}", register=argument.index)
+        problem = object_slots.misplaced(passed, count, "iter")
+        raise Rejection(
+            f"expected an initialized {name} as arg #{argument.position}", *problem, register=argument.index
+        )
     first = object_slots.first_slot(passed, count)
     assert first is not None
     frame = explorer.state.frames[passed.frame]
@@ -82,7 +85,10 @@ def _make(explorer: Explorer, call: KfuncCall, argument: Argument, passed: Regis
         isinstance(one.object, Iterator) for one in frame.slots[max(first - count + 1, 0) : first + 1]
     )
     if first is None or taken:
-        raise Rejection(f"expected uninitialized {name} as arg #{argument.position}", register=argument.index)
+        problem = object_slots.misplaced(passed, count, "iter")
+        raise Rejection(
+            f"expected uninitialized {name} as arg #{argument.position}", *problem, register=argument.index
+        )
     call.written |= stack_access.claim(explorer, argument.index, passed, count)
     protected = bool(call.flags & KfuncFlag.RCU_PROTECTED)
     inside = sections.in_rcu(explorer)
@@ -116,8 +122,8 @@ def next_element(explorer: Explorer, call: KfuncCall) -> Register:
     found = call.notes["iterator"]
     assert isinstance(found, Iterator)
     level, first = call.notes["place"]
+    element = _element(explorer, call, found)
     if found.progress is Progress.ACTIVE:
-        element = _element(explorer, call, found)
         other = explorer.fork(explorer.index + 1)
         active = replace(found, depth=found.depth + 1)
         object_slots.put(other.frames[level], first, active, found.slots)

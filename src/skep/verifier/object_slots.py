@@ -34,6 +34,15 @@ def first_slot(pointer: Register, count: int) -> int | None:
     return -offset // SLOT_SIZE - 1
 
 
+def misplaced(pointer: Register, count: int, name: str) -> tuple[str, ...]:
+    """What the log says before an object is refused because of where it lies; nothing where that is not why."""
+    if first_slot(pointer, count) is not None:
+        return ()
+    if not pointer.scalar.is_constant:
+        return (f"{name} has to be at a constant offset",)
+    return (f"cannot pass in {name} at an offset={pointer.offset + signed64(pointer.scalar.value)}",)
+
+
 def bits(frame: Frame, first: int, count: int) -> int:
     """The slots of an object, one bit each."""
     return sum(bit(frame.index, first - position) for position in range(count))

@@ -158,14 +158,16 @@ def check_irq_flag(explorer: Explorer, call: KfuncCall, argument: Argument, pass
     state = explorer.state
     if call.name in _SAVERS:
         if number is None or isinstance(found, IrqFlag):
-            raise Rejection(f"expected uninitialized irq flag as {place}", register=argument.index)
+            problem = object_slots.misplaced(passed, 1, "irq_flag")
+            raise Rejection(f"expected uninitialized irq flag as {place}", *problem, register=argument.index)
         call.written |= stack_access.claim(explorer, argument.index, passed, 1)
         saved = Reference(explorer.new_id(), explorer.index)
         state.irqs = (*state.irqs, saved)
         object_slots.put(frame, number, IrqFlag(saved.id, by_lock), 1)
         return
     if number is None or not isinstance(found, IrqFlag):
-        raise Rejection(f"expected an initialized irq flag as {place}", register=argument.index)
+        problem = object_slots.misplaced(passed, 1, "irq_flag")
+        raise Rejection(f"expected an initialized irq flag as {place}", *problem, register=argument.index)
     slots = object_slots.bits(frame, number, 1)
     explorer.liveness.read(state, explorer.index, slots)
     if found.by_lock is not by_lock:

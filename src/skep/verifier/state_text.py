@@ -11,7 +11,7 @@ from skep.verifier.maps import MapFacts
 from skep.verifier.register import NON_OWNING, SHIFTED, Kind, Register
 from skep.verifier.scalar import S32_MAX, S32_MIN, S64_MAX, S64_MIN, U32, Scalar, signed64
 from skep.verifier.slots import INVALID, MISC, SPILL, ZERO, Slot
-from skep.verifier.stack_objects import Dynptr, IrqFlag, Iterator
+from skep.verifier.stack_objects import Dynptr, DynptrType, IrqFlag, Iterator
 from skep.verifier.state import Frame, State
 from skep.verifier.text import number_text
 from skep.verifier.tnum import U64
@@ -97,6 +97,8 @@ def _parts(one: Register) -> list[str]:
         parts.append(f"r={number_text(one.extent & U32) if one.extent >= 0 else number_text(one.extent & U64)}")
     if one.kind is Kind.MEMORY:
         parts.append(f"sz={number_text(one.extent)}")
+    if one.kind is Kind.DYNPTR and isinstance(one.subject, DynptrType):
+        parts.append(f"type={one.subject.value}")
     if one.kind is Kind.SCALAR or not one.scalar.is_constant:
         parts += _scalar_parts(one.scalar)
     elif one.scalar.value:
@@ -109,7 +111,7 @@ def slot_text(one: Slot, offset: int, frame: int, *, precise: bool = False) -> s
     match one.object:
         case Dynptr(type=type, id=id, reference=reference, position=position):
             owned = f"ref_id={reference}," if reference else ""
-            return f"fp{offset}=dynptr_{type.value}(id={id},{owned}dynptr_id={id})" if not position else None
+            return f"fp{offset}=dynptr_{type.value}(id={id},{owned}dynptr_id=1)" if not position else None
         case Iterator(name=name, reference=reference, progress=progress, depth=depth, position=position):
             state = f"ref_id={reference},state={progress.value},depth={depth}"
             return f"fp{offset}={name}({state})" if not position else None
