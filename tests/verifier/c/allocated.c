@@ -194,6 +194,13 @@ REJECT("R1 must be referenced or trusted") int dropped_stack(void *ctx)
 }
 
 SEC("tc")
+REJECT("arg#0 expected pointer to allocated object") int dropped_kernel_object(void *ctx)
+{
+	bpf_obj_drop((void *)bpf_get_current_task_btf());
+	return 0;
+}
+
+SEC("tc")
 REJECT("access beyond struct foo at off 24 size 4") int read_beyond(void *ctx)
 {
 	NEW(struct foo, f);

@@ -1,4 +1,4 @@
-/* Objects in the values of inner maps and of storages. */
+/* Objects in the values of inner maps and of storages, and user memory that a storage points to. */
 #include "objects.h"
 
 struct task_struct {
@@ -206,4 +206,105 @@ ACCEPT int in_socket_storage(struct __sk_buff *ctx)
 	bpf_spin_unlock(&v->lock);
 	struct task_struct *t = v->task;
 	return t ? t->pid : 0;
+}
+
+SEC("syscall")
+ACCEPT int user_memory_read(void *ctx)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct shared *v = bpf_task_storage_get(&shares, (void *)t, 0, 0);
+	if (!v)
+		return 0;
+	struct user *u = v->user;
+	return u ? u->a : 0;
+}
+
+SEC("syscall")
+ACCEPT int user_memory_written(void *ctx)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct shared *v = bpf_task_storage_get(&shares, (void *)t, 0, 0);
+	if (!v)
+		return 0;
+	struct user *u = v->user;
+	if (u)
+		u->b = 4;
+	return 0;
+}
+
+SEC("syscall")
+REJECT("R1 min value is outside of the allowed memory range") int user_memory_beyond(void *ctx)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct shared *v = bpf_task_storage_get(&shares, (void *)t, 0, 0);
+	if (!v)
+		return 0;
+	struct user *u = v->user;
+	return u ? u[1].a : 0;
+}
+
+SEC("syscall")
+REJECT("R1 invalid mem access 'mem_or_null'") int user_memory_unchecked(void *ctx)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct shared *v = bpf_task_storage_get(&shares, (void *)t, 0, 0);
+	if (!v)
+		return 0;
+	return v->user->a;
+}
+
+SEC("syscall")
+REJECT("store to uptr disallowed") int user_pointer_stored(void *ctx)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct shared *v = bpf_task_storage_get(&shares, (void *)t, 0, 0);
+	if (!v)
+		return 0;
+	v->user = 0;
+	return 0;
+}
+
+SEC("syscall")
+REJECT("R1 has no valid kptr") int user_pointer_exchanged(void *ctx)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct shared *v = bpf_task_storage_get(&shares, (void *)t, 0, 0);
+	if (!v)
+		return 0;
+	bpf_kptr_xchg(&v->user, 0);
+	return 0;
+}
+
+SEC("syscall")
+REJECT("uptr access size must be BPF_DW") int user_pointer_half(void *ctx)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct shared *v = bpf_task_storage_get(&shares, (void *)t, 0, 0);
+	if (!v)
+		return 0;
+	return *(volatile int *)&v->user;
+}
+
+SEC("syscall")
+REJECT("uptr cannot be accessed indirectly by helper") int user_pointer_by_helper(void *ctx)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct shared *v = bpf_task_storage_get(&shares, (void *)t, 0, 0);
+	if (!v)
+		return 0;
+	bpf_probe_read_kernel(v, sizeof(*v), 0);
+	return 0;
+}
+
+SEC("syscall")
+ACCEPT int in_task_storage(void *ctx)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct stored *v = bpf_task_storage_get(&tasks, (void *)t, 0, 1);
+	if (!v)
+		return 0;
+	bpf_spin_lock(&v->lock);
+	v->data++;
+	bpf_spin_unlock(&v->lock);
+	return 0;
 }

@@ -524,6 +524,16 @@ REJECT("R2 type=map_value expected=ptr_, trusted_ptr_, rcu_ptr_") int exchange_o
 }
 
 SEC("tc")
+REJECT("R2 must be referenced when passed to release function") int exchange_of_borrowed(void *ctx)
+{
+	VALUE_OR_LEAVE;
+	void *t = bpf_kptr_xchg(&v->task, bpf_get_current_task_btf());
+	if (t)
+		bpf_task_release(t);
+	return 0;
+}
+
+SEC("tc")
 REJECT("R2 must be referenced when passed to release function") int exchange_of_loaded(void *ctx)
 {
 	VALUE_OR_LEAVE;

@@ -563,6 +563,42 @@ static int task_work_returns(struct bpf_map *map, void *key, void *value)
 	return ((struct tasked *)value)->data;
 }
 
+SEC("tc")
+ACCEPT int task_scheduled(void *ctx)
+{
+	TASKED_OR_LEAVE;
+	struct task_struct *t = bpf_get_current_task_btf();
+	bpf_task_work_schedule_signal(t, &v->work, &tasks, task_work);
+	return t->pid;
+}
+
+SEC("kprobe")
+ACCEPT int task_scheduled_in_kprobe(void *ctx)
+{
+	TASKED_OR_LEAVE;
+	struct task_struct *t = bpf_get_current_task_btf();
+	bpf_task_work_schedule_signal(t, &v->work, &tasks, task_work);
+	return 0;
+}
+
+SEC("syscall")
+ACCEPT int task_scheduled_in_syscall(void *ctx)
+{
+	TASKED_OR_LEAVE;
+	struct task_struct *t = bpf_get_current_task_btf();
+	bpf_task_work_schedule_signal(t, &v->work, &tasks, task_work);
+	return 0;
+}
+
+SEC("kprobe")
+REJECT("off 0 doesn't point to 'struct bpf_task_work' that is at 8") int task_at_wrong_offset(void *ctx)
+{
+	TASKED_OR_LEAVE;
+	struct task_struct *t = bpf_get_current_task_btf();
+	bpf_task_work_schedule_signal(t, (void *)v, &tasks, task_work);
+	return 0;
+}
+
 SEC("kprobe")
 REJECT("tracing progs cannot use bpf_wq yet") int task_of_queue_map(void *ctx)
 {
@@ -573,8 +609,44 @@ REJECT("tracing progs cannot use bpf_wq yet") int task_of_queue_map(void *ctx)
 }
 
 SEC("kprobe")
+REJECT("arg#1 doesn't point to a map value") int task_on_stack(void *ctx)
+{
+	struct bpf_task_work w = {};
+	struct task_struct *t = bpf_get_current_task_btf();
+	bpf_task_work_schedule_signal(t, &w, &tasks, task_work);
+	return 0;
+}
+
+SEC("kprobe")
+REJECT("Possibly NULL pointer passed to trusted arg3") int task_callback_is_null(void *ctx)
+{
+	TASKED_OR_LEAVE;
+	struct task_struct *t = bpf_get_current_task_btf();
+	bpf_task_work_schedule_signal(t, &v->work, &tasks, 0);
+	return 0;
+}
+
+SEC("kprobe")
 REJECT("bpf_task_work cannot be accessed directly by load/store") int task_touched(void *ctx)
 {
 	TASKED_OR_LEAVE;
 	return *(volatile int *)&v->work;
+}
+
+SEC("kprobe")
+ACCEPT int task_callback_sleeps(void *ctx)
+{
+	TASKED_OR_LEAVE;
+	struct task_struct *t = bpf_get_current_task_btf();
+	bpf_task_work_schedule_signal(t, &v->work, &tasks, (void *)sleeps);
+	return 0;
+}
+
+SEC("kprobe")
+REJECT("At async callback return the register R0 has smin=0 smax=4294967295 should have been in [-2147483648, 2147483647]") int task_callback_returns_unknown(void *ctx)
+{
+	TASKED_OR_LEAVE;
+	struct task_struct *t = bpf_get_current_task_btf();
+	bpf_task_work_schedule_signal(t, &v->work, &tasks, task_work_returns);
+	return 0;
 }
