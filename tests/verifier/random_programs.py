@@ -7,7 +7,9 @@ A generator knows roughly what each register holds, so that most instructions ma
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
+from skep.isa import assemble
 from skep.objects import ProgramSpec, ProgramType
 from tests.verifier.programs import program
 
@@ -338,3 +340,227 @@ def random_program(seed: int) -> ProgramSpec:
     generator = Generator(seed)
     text = generator.build(generator.random.randrange(4, 28))
     return program(text, ProgramType.XDP)
+
+
+#: The source field of a wide load of a function's address.
+_FUNCTION_ADDRESS = 4
+
+
+class DeepGenerator(Generator):
+    """The same with what is rarer and harder: functions and callbacks, references, odd spills, variable offsets."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.functions: list[str] = []
+
+    def build(self, length: int) -> str:
+        return "\n".join((super().build(length), *self.functions))
+
+    def step(self) -> None:
+        if self.random.random() < 0.55:
+            super().step()
+            return
+        self.random.choice(
+            (
+                self.odd_spill,
+                self.odd_spill,
+                self.odd_fill,
+                self.signed_load,
+                self.variable_packet,
+                self.variable_packet,
+                self.variable_stack,
+                self.subprogram,
+                self.callback,
+                self.reference,
+                self.narrow_compare,
+                self.narrow_compare,
+                self.nested_loop,
+                self.shifted_link,
+            )
+        )()
+
+    def _offset(self, bits: int) -> int:
+        """How far below the frame pointer, mostly aligned."""
+        size = bits // 8
+        return self.random.randrange(1, 32 // size + 1) * size + (self.random.random() < 0.02)
+
+    def odd_spill(self) -> None:
+        number = self.pick("number")
+        size = self.random.choice((8, 16, 32, 64))
+        offset = self._offset(size)
+        right = (
+            f"r{number}" if number is not None and self.random.random() < 0.7 else str(self.random.choice(_NUMBERS))
+        )
+        self.emit(f"*(u{size} *)(r10 - {offset}) = {right}")
+
+    def odd_fill(self) -> None:
+        target = self.free()
+        size = self.random.choice((8, 16, 32, 64))
+        offset = self._offset(size)
+        self.emit(f"r{target} = *({self.random.choice('us')}{size} *)(r10 - {offset})".replace("s64", "u64"))
+        self.kinds[target] = "number"
+
+    def signed_load(self) -> None:
+        value = self.pick("value")
+        if value is not None:
+            target = self.free()
+            self.emit(f"r{target} = *(s{self.random.choice((8, 16, 32))} *)(r{value} + 4)")
+            self.kinds[target] = "number"
+
+    def variable_packet(self) -> None:
+        packet, end, number = self.pick("packet"), self.pick("end"), self.pick("number")
+        if packet is None or end is None or number is None:
+            return
+        target = self.free()
+        if target in (end, number):
+            return
+        self.emit(f"r{number} &= {self.random.choice((7, 15, 60, 255, 4095, 65535))}")
+        self.emit(f"r{target} = r{packet}")
+        self.emit(f"r{target} += r{number}")
+        reach = self.random.choice((1, 4, 8, 20))
+        self.kinds[target] = "packet"
+        ahead = self.free()
+        if ahead in (end, target):
+            return
+        self.emit(f"r{ahead} = r{target}")
+        self.emit(f"r{ahead} += {reach}")
+        self.kinds[ahead] = "packet"
+        self.emit(f"if r{ahead} > r{end} goto out")
+        read = self.free()
+        self.emit(f"r{read} = *(u8 *)(r{target} + {self.random.choice((0, reach - 1, reach))})")
+        self.kinds[read] = "number"
+
+    def variable_stack(self) -> None:
+        number = self.pick("number")
+        target = self.free()
+        if number is None or target == number:
+            return
+        self.emit(f"r{number} &= {self.random.choice((1, 3, 7, 8, 15, 24))}")
+        self.emit(f"r{target} = r10")
+        self.emit(f"r{target} += -32")
+        self.emit(f"r{target} += r{number}")
+        self.kinds[target] = "stack"
+        size = self.random.choice((8, 8, 32, 64))
+        if self.random.random() < 0.5:
+            self.emit(f"*(u{size} *)(r{target} + 0) = {self.random.choice((0, 0, 1))}")
+            self.spills.clear()
+        else:
+            read = self.free()
+            self.emit(f"r{read} = *(u{size} *)(r{target} + 0)")
+            self.kinds[read] = "number"
+
+    def _function(self, body: list[str]) -> str:
+        name = f"f{len(self.functions)}"
+        self.functions.append(f"{name}: " + "\n".join(body))
+        return name
+
+    def _body(self) -> list[str]:
+        inner = DeepGenerator(self.random.randrange(1 << 30))
+        inner.kinds = {1: "number", 2: "number", 10: "stack"}
+        inner.labels = 1000 * (len(self.functions) + 1) + self.labels
+        for _ in range(self.random.randrange(1, 5)):
+            self.random.choice((inner.arithmetic, inner.narrow_compare, inner.odd_spill, inner.arithmetic))()
+        leave = f"e{inner.labels}x{len(self.functions)}"
+        lines = [line.replace("goto out", f"goto {leave}") for line in inner.lines]
+        return [*lines, f"{leave}: r0 = {self.random.choice((0, 1, 7))}", "exit"]
+
+    def subprogram(self) -> None:
+        numbers = [index for index, kind in self.kinds.items() if kind == "number" and index not in (1, 2)]
+        if len(self.functions) >= 3 or not numbers:
+            return
+        body = self._body()
+        if self.random.random() < 0.5:
+            body[-2] = body[-2].split(":")[0] + ": r0 = r1"
+        self.emit(f"r1 = r{self.random.choice(numbers)}")
+        self.emit(f"r2 = r{self.random.choice(numbers)}")
+        self.emit(f"call {self._function(body)}")
+        self.forget()
+
+    def callback(self) -> None:
+        if len(self.functions) >= 3:
+            return
+        body = self._body()
+        body[-2] = body[-2].split(":")[0] + f": r0 = {self.random.choice((0, 0, 1))}"
+        body = ["r2 = 0", *body]
+        number = self.pick("number")
+        rounds = self.random.choice(("0", "1", "3", "100"))
+        self.emit(f"r1 = {rounds}" if number is None or self.random.random() < 0.7 else f"r1 = r{number}")
+        self.emit(f"r2 = {self._function(body)} ll")
+        self.emit("r3 = r10")
+        self.emit("r4 = 0")
+        self.emit("call bpf_loop")
+        self.forget()
+
+    def reference(self) -> None:
+        self.emit("r1 = map[ring] ll")
+        self.emit(f"r2 = {self.random.choice((8, 16, 64))}")
+        self.emit("r3 = 0")
+        self.emit("call bpf_ringbuf_reserve")
+        self.forget()
+        self.labels += 1
+        label = f"l{self.labels}"
+        self.emit(f"if r0 == 0 goto {label}")
+        if self.random.random() < 0.7:
+            self.emit("*(u64 *)(r0 + 0) = 1")
+        if self.random.random() < 0.3:
+            self.emit("if r6 == 0 goto out")
+        self.emit("r1 = r0")
+        self.emit("r2 = 0")
+        if self.random.random() < 0.95:
+            self.emit(f"call bpf_ringbuf_{self.random.choice(('submit', 'discard'))}")
+        self.emit(f"{label}: r0 = 0")
+        self.kinds[0] = "number"
+
+    def narrow_compare(self) -> None:
+        number = self.pick("number")
+        if number is None:
+            return
+        letter = self.random.choice("wwr")
+        low, high = sorted((self.random.choice(_NUMBERS), self.random.choice(_NUMBERS)))
+        sign = self.random.choice(("s", ""))
+        self.emit(f"if {letter}{number} {sign}< {low} goto out")
+        self.emit(f"if {letter}{number} {sign}> {high} goto out")
+
+    def nested_loop(self) -> None:
+        outer, inner = self.random.sample((0, 7, 8, 9), 2)
+        self.labels += 1
+        label = self.labels
+        self.emit(f"r{outer} = 0")
+        self.emit(f"l{label}: r{outer} += 1")
+        self.emit(f"r{inner} = {self.random.choice((0, 3))}")
+        self.emit(f"m{label}: r{inner} += 1")
+        self.kinds[outer] = self.kinds[inner] = "number"
+        self.random.choice((self.arithmetic, self.odd_spill, self.odd_fill, self.access))()
+        if self.kinds.get(inner) == "number":
+            self.emit(f"if r{inner} < {self.random.choice((4, 6))} goto m{label}")
+        if self.kinds.get(outer) == "number":
+            self.emit(f"if r{outer} s< {self.random.choice((3, 6))} goto l{label}")
+
+    def shifted_link(self) -> None:
+        number, target = self.pick("number"), self.free()
+        if number is None or number == target:
+            return
+        self.emit(f"r{target} = r{number}")
+        self.emit(
+            f"{self.random.choice('rw')}{target} {self.random.choice(('+=', '-='))} {self.random.choice((1, 5, 64))}"
+        )
+        self.kinds[target] = "number"
+        self.narrow_compare()
+
+
+def deep_program(seed: int) -> ProgramSpec:
+    """The deeper program of a seed."""
+    generator = DeepGenerator(seed)
+    text = generator.build(generator.random.randrange(4, 20))
+    spec = program(text, ProgramType.XDP)
+    instructions = list(spec.instructions)
+    starts: dict[str, int] = {}
+    start = len(instructions)
+    for number, body in reversed(list(enumerate(generator.functions))):
+        start -= len(assemble(body).instructions)
+        starts[f"f{number}"] = start
+    for slot, symbol in assemble(text, helpers=lambda name: 1).symbols.items():
+        if symbol.name in starts:
+            distance = starts[symbol.name] - slot - 1
+            instructions[slot] = replace(instructions[slot], src=_FUNCTION_ADDRESS, imm=distance)
+    return replace(spec, instructions=tuple(instructions))
