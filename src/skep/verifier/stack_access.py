@@ -165,6 +165,10 @@ def _fill(explorer: Explorer, frame: Frame, number: int, start: int, size: int) 
     return NULL if wanted == ZERO * size else ANY_NUMBER
 
 
+#: Pointers that are no more than bytes once they were stored.
+_NOT_SPILLED = frozenset({Kind.DYNPTR, Kind.TRACEPOINT_BUFFER})
+
+
 def store(
     explorer: Explorer, index: int, pointer: Register, offset: int, size: int, value: Register, source: int | None
 ) -> None:
@@ -196,7 +200,7 @@ def store(
         frame.slots[number] = slots.spilled(value, size, before)
         explorer.remember(stack=(frame.index, number))
         return
-    if value.is_pointer:
+    if value.is_pointer and value.kind not in _NOT_SPILLED:
         if size != SLOT_SIZE:
             raise Rejection("invalid size of register spill", size=size)
         if frame is not explorer.frame and value.kind is Kind.STACK:
