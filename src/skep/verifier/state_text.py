@@ -72,6 +72,8 @@ def register_text(one: Register, frame: int) -> str:
         if number.is_constant:
             return f"{name}{where}{signed_text(one.offset + signed64(number.value))}"
         name += where
+    elif one.kind is Kind.ARENA:
+        return name
     elif one.kind is Kind.OBJECT:
         subject = getattr(one.subject, "name", None)
         name += subject if isinstance(subject, str) else ""
@@ -153,7 +155,9 @@ def state_text(
     held = _held(state)
     if held:
         parts.append(" refs=" + ",".join(map(str, held)))
-    if any(one.callback is not None for one in state.frames):
+    if state.frames[0].callback is not None:
+        parts.append(" async_cb")
+    elif any(one.callback is not None for one in state.frames):
         parts.append(" cb")
     return "".join(parts)
 

@@ -25,7 +25,8 @@ FORMS: tuple[MessageForm, ...] = (
     form(
         r"invalid kernel function (?P<kfunc>\w+) not eliminated in verifier pass|"
         r"failed to find BTF for kernel function|kernel btf_id (?P<id>\d+) is not a function|"
-        r"invalid module BTF object FD specified\.|kernel function .* returns pointer type .* is not supported",
+        r"invalid module BTF object FD specified\.|kernel function .* returns pointer type .* is not supported|"
+        r"kernel function \w+ args#\d+ pointer type .* is not supported",
         "kernel functions",
         "A kernel function that this kernel does not have, or not like this, may be called.",
         "It was declared __weak and the call is not behind a check that is known to be false, or the object was "
