@@ -48,6 +48,11 @@ def is_trusted(passed: Register) -> bool:
     return passed.kind is Kind.OBJECT and bool(passed.flags & _GOOD) and not passed.flags & ~_GOOD
 
 
+def is_safe(passed: Register) -> bool:
+    """Whether what a register points to is there, even if it may change meanwhile."""
+    return not passed.flags & ~_GOOD or is_rcu(passed)
+
+
 def is_rcu(passed: Register) -> bool:
     """Whether what a register points to is protected by RCU."""
     return bool(passed.is_pointer and passed.flags & RCU)
@@ -111,10 +116,9 @@ def _check_store(explorer: Explorer, type: KernelType, offset: int) -> None:
 
 
 def _loaded(explorer: Explorer, pointer: Register, place: Place) -> Register | None:
-    untrusted = bool(pointer.flags & UNTRUSTED) or place.through_union
-    if place.target is None:
-        return _untrusted_memory() if place.is_plain_pointer and untrusted else None
     flags = _flags(explorer, pointer, place)
+    if place.target is None:
+        return _untrusted_memory() if place.is_plain_pointer and flags & UNTRUSTED else None
     id = explorer.new_id() if flags & MAYBE_NULL else 0
     return register(Kind.OBJECT, id=id, flags=flags, subject=place.target)
 
@@ -143,7 +147,9 @@ def _flags(explorer: Explorer, pointer: Register, place: Place) -> int:
             return found & ~UNTRUSTED | TRUSTED
         if listed(_TRUSTED_OR_NULL):
             return found & ~UNTRUSTED | TRUSTED | MAYBE_NULL
-    if sections.in_rcu(explorer) and (is_trusted(pointer) or is_rcu(pointer)):
+    if not sections.in_rcu(explorer):
+        return found | UNTRUSTED
+    if is_trusted(pointer) or is_rcu(pointer):
         if listed(_RCU):
             return found & ~UNTRUSTED | RCU
         if listed(_RCU_OR_NULL) or "rcu" in place.tags:

@@ -99,13 +99,15 @@ class Place:
 
     ``target`` is the type that the pointer there points to; None for a number. ``member`` is the innermost member
     that holds the place, ``path`` the structures on the way, outermost first, each with the member taken.
-    ``tags`` are the type tags on the pointer (``rcu``, ``percpu``, ``user``).
+    ``tags`` are the type tags on the pointer (``rcu``, ``percpu``, ``user``). ``is_pointer`` is said of pointers
+    to what is no structure too, which have no target.
     """
 
     target: KernelType | None = None
     member: Member | None = None
     path: tuple[tuple[KernelType, Member], ...] = ()
     tags: frozenset[str] = frozenset()
+    is_pointer: bool = False
 
     @property
     def member_name(self) -> str:
@@ -115,10 +117,7 @@ class Place:
     @property
     def is_plain_pointer(self) -> bool:
         """Whether there is a pointer to something that is no structure."""
-        if self.member is None or self.target is not None:
-            return False
-        owner, _ = self.path[-1]
-        return isinstance(owner.btf.resolve(self.member.type), Pointer)
+        return self.is_pointer and self.target is None
 
     @property
     def through_union(self) -> bool:
@@ -364,22 +363,26 @@ class TypeTable:
     ) -> Place:
         """What a member that is no structure gives."""
         length = self._size(member.type)
-        pointer = self.btf.resolve(member.type)
+        type_id, end = member.type, start + length
+        pointer = self.btf.resolve(type_id)
+        while isinstance(pointer, Array):
+            type_id = pointer.element
+            pointer = self.btf.resolve(type_id)
         if isinstance(pointer, Pointer):
+            start += (offset - start) // 8 * 8
             if size != 8 or offset != start:
                 raise OutsideError(
                     f"cannot access ptr member {member.name} with moff {start} in struct {title(here)} "
                     f"with off {offset} size {size}"
                 )
             target = self.type(pointer.target)
-            if isinstance(self.btf[target.id], Composite):
-                return Place(target, member, path, self.tags_of(member.type))
-            return Place(None, member, path, self.tags_of(member.type))
+            seen = target if isinstance(self.btf[target.id], Composite) else None
+            return Place(seen, member, path, self.tags_of(type_id), is_pointer=True)
         place = Place(None, member, path)
         # Behind a union nothing is trusted, so that it does not matter where numbers end.
-        if offset + size > start + length and not place.through_union:
+        if offset + size > end and not place.through_union:
             raise OutsideError(
-                f"access beyond the end of member {member.name} (mend:{start + length}) in struct {title(here)} "
+                f"access beyond the end of member {member.name} (mend:{end}) in struct {title(here)} "
                 f"with off {offset} size {size}"
             )
         return place

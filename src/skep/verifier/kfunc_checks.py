@@ -178,6 +178,12 @@ def check_object(explorer: Explorer, call: KfuncCall, argument: Argument, passed
     wanted = argument.target
     assert found is not None
     assert wanted is not None
+    if passed.kind is Kind.OBJECT and not kernel_objects.is_safe(passed):
+        raise Rejection(
+            f"arg#{argument.position} is {passed.type_name} expected trusted_ptr_ or socket",
+            register=argument.index,
+            pointer=passed,
+        )
     strict = call.released is not None and bool(passed.reference)
     seen_by_programs = _SEEN_BY_PROGRAMS.get(wanted.name) == found.name
     if not seen_by_programs and not kernel_objects.fits(found, wanted, passed.offset, strict=strict):
