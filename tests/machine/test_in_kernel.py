@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
 from skep import objects
 from skep.errors import LoadError, MapError, RequestError
+from skep.isa import assemble
 from skep.machine import Machine, read_capture
-from skep.objects import ProgramSpec, ProgramType
+from skep.objects import MapSpec, MapType, ProgramSpec, ProgramType
+from skep.objects.spec import MapReference
 from tests.engines.kernel.conftest import bpf, nothing_left  # noqa: F401
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -93,3 +96,37 @@ def test_raw_memory_goes_to_the_kernel_and_back() -> None:
     with Machine(engine="kernel") as machine:
         result = machine.load(ProgramSpec("memory", "", ProgramType.RAW, code)).run(bytes(4))
         assert (result.retval, result.packet) == (0x100000002, b"\x09\0\0\0")
+
+
+@pytest.mark.parametrize("engine", ["interpreter", "jit", "kernel"])
+def test_programs_over_memory_use_maps_on_every_engine(engine: str) -> None:
+    code = assemble("""
+        r6 = r1
+        *(u32 *)(r10 - 4) = 0
+        r2 = r10
+        r2 += -4
+        r1 = map[counts] ll
+        call 1
+        if r0 == 0 goto out
+        r1 = *(u8 *)(r6 + 0)
+        r2 = *(u64 *)(r0 + 0)
+        r2 += r1
+        *(u64 *)(r0 + 0) = r2
+        r0 = r2
+    out:
+        exit
+    """)
+    spec = ProgramSpec(
+        "sum",
+        "",
+        ProgramType.RAW,
+        code.instructions,
+        references=MappingProxyType({slot: MapReference(one.name) for slot, one in code.symbols.items()}),
+        maps=MappingProxyType({"counts": MapSpec("counts", MapType.ARRAY, 4, 8, 1)}),
+        license="GPL",
+    )
+    with Machine(engine=engine) as machine:
+        program = machine.load(spec, verify=False)
+        # Memory of another length is another program to the kernel, with the same maps.
+        assert [program.run(data).retval for data in (b"\x2a\0\0\0", b"\x07", b"\x01\0\0\0")] == [42, 49, 50]
+        assert list(machine.maps["counts"].items()) == [(bytes(4), (50).to_bytes(8, "little"))]

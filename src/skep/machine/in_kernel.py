@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from skep.engines import Binding
 from skep.engines.kernel import BoundProgram, Kernel, KernelMap
 from skep.engines.kernel.cpus import possible_cpus
 from skep.errors import KernelError, RequestError
@@ -120,9 +119,12 @@ class KernelSide:
     ) -> tuple[ProgramInKernel, list[MapInKernel]]:
         """Load a program, and name the maps that are new for it. Raises KernelError with the verifier's word."""
         if kind.type is ProgramType.RAW:
-            bound = self._kernel.load(spec, Binding(machine.space, ProgramType.RAW))
+            made = {name: self._map(one) for name, one in spec.maps.items() if name not in self._maps}
+            self._maps.update(made)
+            bound = BoundProgram(spec, self._kernel, {name: self._maps[name] for name in spec.maps})
             self._stack.callback(bound.close)
-            return ProgramInKernel(machine, spec, kind, bound), []
+            own = [MapInKernel(one.spec, one, machine.space) for one in made.values()]
+            return ProgramInKernel(machine, spec, kind, bound), own
         loaded = self._kernel.load(replace(spec, type=kind.type), maps=self._maps)
         self._stack.callback(loaded.close)
         new = [
@@ -130,6 +132,10 @@ class KernelSide:
         ]
         self._maps.update(loaded.maps)
         return ProgramInKernel(machine, spec, kind, loaded), new
+
+    def _map(self, spec: MapSpec) -> KernelMap:
+        """A map that lives as long as the machine."""
+        return self._stack.enter_context(self._kernel.create_map(spec))
 
     def close(self) -> None:
         """Give everything back to the kernel. May be called twice."""

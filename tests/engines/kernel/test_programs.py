@@ -187,7 +187,12 @@ def test_the_table_of_test_runs_is_the_kernels(type: ProgramType) -> None:
             assert number in (ENOTSUPP, errno.EOPNOTSUPP)
             return
         rules = TEST_RUNS[type]
-        result = program.run(repeat=3 if rules.repeats else 1)
+        try:
+            result = program.run(repeat=3 if rules.repeats else 1)
+        except KernelError as error:
+            if error.errno != ENOTSUPP:
+                raise
+            pytest.skip(str(error))
         assert result.retval == 1 or type is ProgramType.SK_LOOKUP
         assert (result.data is not None) == rules.returns_data
 

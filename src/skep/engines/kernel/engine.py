@@ -108,12 +108,14 @@ class LoadedObject:
 class BoundProgram:
     """A ``raw`` program as every engine runs one: on memory of this process, which is copied to the kernel and back.
 
-    The kernel verifies it for one length of memory at a time; it is loaded when a run first has that length.
+    The kernel verifies it for one length of memory at a time; it is loaded when a run first has that length. ``maps``
+    are those that it uses, which stay the caller's.
     """
 
-    def __init__(self, spec: ProgramSpec, engine: Kernel) -> None:
+    def __init__(self, spec: ProgramSpec, engine: Kernel, maps: Mapping[str, KernelMap] | None = None) -> None:
         self.spec = spec
         self._engine = engine
+        self._maps = dict(maps or {})
         self._loaded: dict[int, LoadedProgram] = {}
 
     @property
@@ -132,7 +134,7 @@ class BoundProgram:
     def run_on(self, memory: bytes) -> RunResult:
         """Run once on ``memory``; ``retval`` of the result is r0 in 64 bits, ``data`` the memory afterwards."""
         if len(memory) not in self._loaded:
-            self._loaded[len(memory)] = self._engine.load(raw.with_entry(self.spec, len(memory)))
+            self._loaded[len(memory)] = self._engine.load(raw.with_entry(self.spec, len(memory)), maps=self._maps)
         loaded = self._loaded[len(memory)]
         place, key = loaded.maps[raw.MEMORY], bytes(4)
         place.update(key, bytes(raw.RESULT_BYTES) + memory)

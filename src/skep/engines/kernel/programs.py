@@ -214,7 +214,7 @@ class KernelProgram(Handle):
         """
         rules = TEST_RUNS.get(self.type)
         if rules is None:
-            raise KernelError(f"the kernel has no test run for programs of type {self.type.label}", errno=ENOTSUPP)
+            raise KernelError(_no_test_run(self.type), errno=ENOTSUPP)
         data, context = self._check_input(rules, data, context, repeat, cpu)
         attribute = TestRun(prog_fd=self.fileno(), flags=flags, batch_size=batch_size)
         if rules.repeats:
@@ -289,10 +289,16 @@ class KernelProgram(Handle):
         return data, context
 
     def _run_refusal(self, number: int, rules: TestRunRules, data: bytes | None) -> KernelError:
+        if number in (ENOTSUPP, errno.EOPNOTSUPP):
+            return KernelError(_no_test_run(self.type), errno=ENOTSUPP)
         what = f"test-running program {self.name!r} ({self.type.label})"
         if number == errno.EINVAL and rules.takes_data:
             what += f" on {len(data or b'')} bytes"
         return refusal(number, what, self.type)
+
+
+def _no_test_run(type: ProgramType) -> str:
+    return f"the kernel has no test run for programs of type {type.label}"
 
 
 def _load_with_log(attribute: ProgramLoad, level: int) -> tuple[int, int, str]:
