@@ -39,7 +39,7 @@ def measure(
 ) -> Timing:
     """Time ``spec`` on an engine, over all ``packets``. Raises what loading and running raise."""
     with Machine(engine=engine) as machine:
-        program = machine.load(spec, type=type, verify=False)
+        program = machine.load(spec, type=type)
         kind = program.kind.type
         empty = machine.load(ProgramSpec("empty", "", kind, _EMPTY, license=spec.license), verify=False)
         times: list[float] = []
