@@ -15,7 +15,7 @@ from typing import Any
 
 from skep.engines.kernel import Kernel, missing_right
 from skep.isa import assemble
-from skep.lang import Function, Ptr, address_of, cast, compile_host, function, struct, u8, u32, u64
+from skep.lang import Fn, Function, Ptr, address_of, cast, compile_host, function, struct, u8, u32, u64
 from skep.lang.target import HOST
 from skep.maps import Map, create
 from skep.maps.functions import delete_function, lookup_function, update_function
@@ -46,8 +46,9 @@ _RESOLUTION = 0.1
 
 @struct
 class Words:
-    """The draw's state, a key and a value, in memory as on a program's stack."""
+    """What an operation is done with, in memory as on a program's stack: an index, a key and a value."""
 
+    entry: u64
     key: u64
     value: u64
 
@@ -62,82 +63,69 @@ def _entry(state: u64) -> u64:
     return (state >> 32) * ENTRIES >> 32
 
 
-@function
-def nothing(cpu: Ptr[Cpu], values: Ptr[u8], map: Ptr[u8], loops: u64) -> u64:
-    """The loop alone: a key is drawn, stored and used."""
-    words = Words()
-    state = u64(1)
-    total = u64(0)
-    for _ in range(loops):
-        state = _draw(state)
-        words.key = _entry(state) * u64(SPREAD)
-        total += cast(Ptr[u64], address_of(words.key))[0]
-    return total
-
-
 _array_lookup = lookup_function(ARRAY)
 _hash_lookup = lookup_function(HASH)
 _hash_update = update_function(HASH, HOST.arch)
 _hash_delete = delete_function(HASH)
 
 
-@function
-def array_lookup(cpu: Ptr[Cpu], values: Ptr[u8], map: Ptr[u8], loops: u64) -> u64:
+@function(inline="always")
+def nothing(cpu: Ptr[Cpu], values: Ptr[u8], map: Ptr[u8], words: Ptr[Words]) -> u64:
+    """No operation: what the loop takes alone."""
+    return cast(Ptr[u64], address_of(words.key))[0]
+
+
+@function(inline="always")
+def array_lookup(cpu: Ptr[Cpu], values: Ptr[u8], map: Ptr[u8], words: Ptr[Words]) -> u64:
     """Look up an index."""
-    words = Words()
-    state = u64(1)
-    total = u64(0)
-    for _ in range(loops):
-        state = _draw(state)
-        words.key = _entry(state)
-        found = _array_lookup(values, cast(Ptr[MapHead], map), cast(Ptr[u32], address_of(words.key)))
-        if found:
-            total += cast(Ptr[u64], found)[0]
-    return total
+    found = _array_lookup(values, cast(Ptr[MapHead], map), cast(Ptr[u32], address_of(words.entry)))
+    if found:
+        return cast(Ptr[u64], found)[0]
+    return 0
 
 
-@function
-def hash_lookup(cpu: Ptr[Cpu], values: Ptr[u8], map: Ptr[u8], loops: u64) -> u64:
+@function(inline="always")
+def hash_lookup(cpu: Ptr[Cpu], values: Ptr[u8], map: Ptr[u8], words: Ptr[Words]) -> u64:
     """Look up a key that is there."""
+    found = _hash_lookup(cpu, cast(Ptr[HashMap], map), cast(Ptr[u8], address_of(words.key)))
+    if found:
+        return cast(Ptr[u64], found)[0]
+    return 0
+
+
+@function(inline="always")
+def hash_update(cpu: Ptr[Cpu], values: Ptr[u8], map: Ptr[u8], words: Ptr[Words]) -> u64:
+    """Replace the value of a key that is there."""
+    key = cast(Ptr[u8], address_of(words.key))
+    value = cast(Ptr[u8], address_of(words.value))
+    return u64(_hash_update(cpu, cast(Ptr[HashMap], map), key, value, u64(0)))
+
+
+@function(inline="always")
+def hash_delete_insert(cpu: Ptr[Cpu], values: Ptr[u8], map: Ptr[u8], words: Ptr[Words]) -> u64:
+    """Remove a key that is there and put it back."""
+    _hash_delete(cpu, cast(Ptr[HashMap], map), cast(Ptr[u8], address_of(words.key)))
+    return hash_update(cpu, values, map, words)
+
+
+@function
+def repeated(
+    cpu: Ptr[Cpu],
+    values: Ptr[u8],
+    map: Ptr[u8],
+    loops: u64,
+    operation: Fn[[Ptr[Cpu], Ptr[u8], Ptr[u8], Ptr[Words]], u64],
+) -> u64:
+    """An operation on one key after the other; each is drawn, stored and used."""
     words = Words()
     state = u64(1)
     total = u64(0)
     for _ in range(loops):
         state = _draw(state)
-        words.key = _entry(state) * u64(SPREAD)
-        found = _hash_lookup(cpu, cast(Ptr[HashMap], map), cast(Ptr[u8], address_of(words.key)))
-        if found:
-            total += cast(Ptr[u64], found)[0]
+        words.entry = _entry(state)
+        words.key = words.entry * u64(SPREAD)
+        total += operation(cpu, values, map, address_of(words))
     return total
-
-
-@function
-def hash_update(cpu: Ptr[Cpu], values: Ptr[u8], map: Ptr[u8], loops: u64) -> u64:
-    """Replace the value of a key that is there."""
-    words = Words()
-    state = u64(1)
-    key = cast(Ptr[u8], address_of(words.key))
-    value = cast(Ptr[u8], address_of(words.value))
-    for _ in range(loops):
-        state = _draw(state)
-        words.key = _entry(state) * u64(SPREAD)
-        _hash_update(cpu, cast(Ptr[HashMap], map), key, value, u64(0))
-    return state
-
-
-@function
-def hash_delete_insert(cpu: Ptr[Cpu], values: Ptr[u8], map: Ptr[u8], loops: u64) -> u64:
-    """Remove a key that is there and put it back."""
-    words = Words()
-    state = u64(1)
-    key = cast(Ptr[u8], address_of(words.key))
-    value = cast(Ptr[u8], address_of(words.value))
-    for _ in range(loops):
-        state = _draw(state)
-        words.key = _entry(state) * u64(SPREAD)
-        _hash_delete(cpu, cast(Ptr[HashMap], map), key)
-        _hash_update(cpu, cast(Ptr[HashMap], map), key, value, u64(0))
-    return state
 
 
 _DRAW_TEXT = f"""
@@ -165,11 +153,14 @@ KERNEL_TEXT = {
 }
 
 OPERATIONS: dict[str, tuple[Function[..., Any], MapSpec]] = {
-    "nothing": (nothing, HASH),
-    "array_lookup": (array_lookup, ARRAY),
-    "hash_lookup": (hash_lookup, HASH),
-    "hash_update": (hash_update, HASH),
-    "hash_delete_insert": (hash_delete_insert, HASH),
+    operation.__name__: (repeated.specialise(operation=operation), spec)
+    for operation, spec in (
+        (nothing, HASH),
+        (array_lookup, ARRAY),
+        (hash_lookup, HASH),
+        (hash_update, HASH),
+        (hash_delete_insert, HASH),
+    )
 }
 
 

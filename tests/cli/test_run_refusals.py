@@ -72,3 +72,14 @@ def test_help_names_every_command(skep: Skep) -> None:
     assert all(name in shown.output for name in COMMANDS)
     for name in COMMANDS:
         assert skep(name, "--help").status == 0
+
+
+def test_a_capture_that_cannot_be_written_is_said_before_the_run(skep: Skep, tmp_path: Path) -> None:
+    there = tmp_path / "no" / "such.pcap"
+    # A billion runs: if they came first, this test would not end.
+    asked = skep("run", COUNTER, "--pcap", TRAFFIC, "--write-pcap", there, "--repeat", 10**9, "--engine", "jit")
+    assert asked.complaint == f"skep: {there}: the capture cannot be written: No such file or directory"
+
+
+def test_a_name_that_is_empty_names_no_file(skep: Skep) -> None:
+    assert skep("run", COUNTER, "--pcap", "").complaint == "skep: the capture cannot be read: No such file or directory"

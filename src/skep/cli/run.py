@@ -86,7 +86,7 @@ def command(
         raise RequestError("--ctx goes with one input, --data or --data-file, not with a capture")
     if engine == "kernel" and (cpus > 1 or seed is not None):
         raise RequestError("the kernel has CPUs and random numbers of its own: leave --cpus and --seed out")
-    capture = read_capture(pcap) if pcap else None
+    capture = read_capture(pcap) if pcap is not None else None
     runs = repeat * len(capture.packets) if capture else repeat
     report = Report(as_json=as_json)
     chosen_engine = engine or _default_engine(runs)

@@ -147,18 +147,14 @@ class Machine:
         if not isinstance(capture, Capture):
             capture = read_capture(capture)
         packets = frames_for(program.kind.type, capture)
-        done = run_packets(
-            program,
-            packets,
-            cpus=cpus or len(self.cpus),
-            repeat=repeat,
-            keep=write is not None,
-            progress=progress,
-        )
-        if write is not None:
-            with write_capture(write) as writer:
-                for packet in done.survivors:
-                    writer.write(packet)
+        count = cpus or len(self.cpus)
+        if write is None:
+            return run_packets(program, packets, cpus=count, repeat=repeat, progress=progress)
+        # Opened first: what cannot be written is said before the run, not after it.
+        with write_capture(write) as writer:
+            done = run_packets(program, packets, cpus=count, repeat=repeat, keep=True, progress=progress)
+            for packet in done.survivors:
+                writer.write(packet)
         return done
 
     def trace(self) -> list[PrintedLine]:
