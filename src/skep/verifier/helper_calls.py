@@ -115,8 +115,14 @@ _OWN_RULES: dict[int, Callable[[Explorer], Register]] = {
 }
 
 
+#: The number that stands for no helper.
+_UNSPECIFIED = 0
+
+
 def _check_permitted(explorer: Explorer, helper: int, name: str | None) -> None:
     context = explorer.context
+    if helper == _UNSPECIFIED:
+        raise Rejection(f"program of this type cannot use helper bpf_unspec#{helper}")
     if name is None:
         raise Rejection(f"invalid func unknown#{helper}")
     if not prototypes.permitted(helper, context.type, context.attach_type):

@@ -10,16 +10,26 @@ from skep.isa.opcodes import REGISTERS
 from skep.isa.row import Row
 
 _ATOMIC_MODE = 0xC0
+_MAY_GOTO = 0xE5
+#: Sizes of one and two bytes, in which atomic read-modify-writes are not.
+_SMALL = frozenset({0x08, 0x10})
+_ATOMIC_OPERATIONS = frozenset({0x00, 0x01, 0x40, 0x41, 0x50, 0x51, 0xA0, 0xA1, 0xE1, 0xF1})
+#: Of an exit Linux does not look at the offset.
+_FREE_OFFSET = frozenset({0x95})
 
 
 def violation(instruction: Instruction, row: Row | None) -> str | None:
     """The message for the first reserved field of an instruction that is set, or None."""
     family = _family(instruction)
+    if instruction.opcode == _MAY_GOTO and (row is None or instruction.imm or instruction.dst):
+        return f"invalid may_goto imm {instruction.imm}"
     if row is None:
         if instruction.opcode & 0x07 == 0x03 and instruction.opcode & 0xE0 == _ATOMIC_MODE:
+            if instruction.opcode & 0x18 in _SMALL and instruction.imm & 0xFFFFFFFF in _ATOMIC_OPERATIONS:
+                return "invalid atomic operand size"
             return f"BPF_ATOMIC uses invalid atomic opcode {instruction.imm & 0xFFFFFFFF:02x}"
         return f"{family} uses reserved fields"
-    for field in ("dst", "src", "offset", "imm"):
+    for field in ("dst", "src", "imm") if instruction.opcode in _FREE_OFFSET else ("dst", "src", "offset", "imm"):
         fixed: int | None = getattr(row, field)
         if fixed is not None and getattr(instruction, field) != fixed:
             return f"{family} uses reserved fields"

@@ -144,10 +144,10 @@ def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, 
     callback = find_callback(structure, context)
     check_early_ends(context, structure.subprograms)
     context.catches = callback is not None
-    check_attachment(context)
     context.check_maps()
     flow = Flow(structure, parameter_counts(context))
     find_effects(structure, context)
+    check_attachment(context)
     instructs = prepare(structure, context)
     liveness = StackLiveness(structure)
     explorer = run.explorer = Explorer(context, structure, flow, instructs, liveness)
