@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Final
 
 from skep.verifier import tnum
 from skep.verifier.scalar import (
@@ -28,10 +29,10 @@ from skep.verifier.scalar import (
 from skep.verifier.tnum import U64, Tnum
 
 _Range = tuple[int, int]
-_MEMO = 1 << 15
+_MEMO: Final = 1 << 15
 
-_ANY64 = (0, U64, S64_MIN, S64_MAX)
-_ANY32 = (0, U32, S32_MIN, S32_MAX)
+_ANY64: Final = (0, U64, S64_MIN, S64_MAX)
+_ANY32: Final = (0, U32, S32_MIN, S32_MAX)
 
 
 def _in_low_half(bits: Tnum, low: tuple[int, int, int, int]) -> Scalar:
@@ -43,7 +44,7 @@ def _in_low_half(bits: Tnum, low: tuple[int, int, int, int]) -> Scalar:
 
 
 #: Any 32-bit number, the upper half zero.
-UNKNOWN32 = _in_low_half(tnum.UNKNOWN, _ANY32)
+UNKNOWN32: Final = _in_low_half(tnum.UNKNOWN, _ANY32)
 
 
 @lru_cache(maxsize=_MEMO)
@@ -118,7 +119,7 @@ def compute(operation: str, width: int, a: Scalar, b: Scalar) -> Scalar:
     return made(facts) if width == 64 else _in_low_half((facts[0], facts[1]), facts[6:])
 
 
-_SHIFTS = ("lsh", "rsh", "arsh")
+_SHIFTS: Final = ("lsh", "rsh", "arsh")
 
 
 def _shifts_by_known(b: Scalar, width: int) -> bool:
@@ -234,7 +235,7 @@ def _shift_right_signed(a: Scalar, b: Scalar, width: int) -> Facts:
     return (*tnum.shift_right_signed(a.bits, amount), 0, U64, a.smin >> amount, a.smax >> amount, *_ANY32)
 
 
-_RULES: dict[str, Callable[[Scalar, Scalar, int], Facts]] = {
+_RULES: Final[dict[str, Callable[[Scalar, Scalar, int], Facts]]] = {
     "add": _add,
     "sub": _subtract,
     "mul": _multiply,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from skep.isa.instruction import Instruction
 from skep.isa.meaning import Alu, Swap
@@ -50,7 +50,10 @@ from skep.verifier.tnum import U64
 if TYPE_CHECKING:
     from skep.verifier.exploration import Explorer, Instruct
 
-_SYMBOLS = {
+_SCALAR: Final = Kind.SCALAR
+_STACK: Final = Kind.STACK
+
+_SYMBOLS: Final = {
     "add": "+=",
     "sub": "-=",
     "mul": "*=",
@@ -66,12 +69,12 @@ _SYMBOLS = {
     "arsh": "s>>=",
 }
 
-_MOVABLE = frozenset(
+_MOVABLE: Final = frozenset(
     {
         Kind.CONTEXT,
         Kind.MAP_VALUE,
         Kind.MAP_KEY,
-        Kind.STACK,
+        _STACK,
         Kind.PACKET_META,
         Kind.PACKET,
         Kind.TRACEPOINT_BUFFER,
@@ -82,7 +85,7 @@ _MOVABLE = frozenset(
         Kind.DYNPTR,
     }
 )
-_PACKET = frozenset({Kind.PACKET, Kind.PACKET_META})
+_PACKET: Final = frozenset({Kind.PACKET, Kind.PACKET_META})
 
 
 def alu(instruction: Instruction, row: Row) -> Instruct:
@@ -107,7 +110,7 @@ def swap(instruction: Instruction, row: Row) -> Instruct:
         writable(explorer, dst)
         registers = explorer.registers
         old = registers[dst]
-        if old.kind is Kind.SCALAR:
+        if old.kind is _SCALAR:
             known = old.scalar
             if turns or size < 8:
                 registers[dst] = number(swapped(known, size) if turns else zero_extended(known, size))
@@ -126,7 +129,7 @@ def _negate(instruction: Instruction, width: int) -> Instruct:
         writable(explorer, dst)
         registers = explorer.registers
         old = registers[dst]
-        known = old.kind is Kind.SCALAR
+        known = old.kind is _SCALAR
         registers[dst] = number(compute("neg", width, old.scalar, constant(0))) if known else ANY_NUMBER
         explorer.next = explorer.index + 1
 
@@ -158,7 +161,7 @@ def _move(instruction: Instruction, row: Row, meaning: Alu) -> Instruct:
         sources = explorer.sources
         sources[dst] = sources[src]
         explorer.next = explorer.index + 1
-        if source.kind is not Kind.SCALAR:
+        if source.kind is not _SCALAR:
             if width == 64 and not signed_bits:
                 registers[dst] = source
             else:
@@ -182,7 +185,7 @@ def _move(instruction: Instruction, row: Row, meaning: Alu) -> Instruct:
 
 def shared(explorer: Explorer, source: Register) -> Register:
     """A number about to be copied, with an id, so that what is learnt of one copy is learnt of the other."""
-    if source.kind is not Kind.SCALAR:
+    if source.kind is not _SCALAR:
         return source
     if source.flags & SHIFTED:
         source = number(source.scalar)
@@ -226,7 +229,7 @@ def _combine(instruction: Instruction, row: Row, operation: str, width: int) -> 
             # Wherever it points to, it points into the arena or to nothing: any arithmetic will do.
             registers[dst] = register(Kind.ARENA)
             return
-        if target.kind is Kind.SCALAR and other.kind is Kind.SCALAR:
+        if target.kind is _SCALAR and other.kind is _SCALAR:
             if masks and other.scalar.is_constant:
                 target = _one_sign(explorer, dst, target)
             result = compute(operation, width, target.scalar, other.scalar)
@@ -242,7 +245,7 @@ def _combine(instruction: Instruction, row: Row, operation: str, width: int) -> 
     return step
 
 
-_SIGNS = (-1, 0)
+_SIGNS: Final = (-1, 0)
 
 
 def _one_sign(explorer: Explorer, dst: int, mask: Register) -> Register:
@@ -278,11 +281,11 @@ def _on_pointer(
     explorer: Explorer, operation: str, width: int, dst: int, target: Register, src: int | None, other: Register
 ) -> Register:
     """The result of arithmetic with a pointer on one side or both."""
-    if target.kind is not Kind.SCALAR and other.kind is not Kind.SCALAR:
+    if target.kind is not _SCALAR and other.kind is not _SCALAR:
         if operation == "sub":
             return ANY_NUMBER
         raise Rejection(f"R{dst} pointer {_SYMBOLS[operation]} pointer prohibited", register=dst)
-    if target.kind is Kind.SCALAR:
+    if target.kind is _SCALAR:
         explorer.mark_precise(dst)
         pointer, added = other, target.scalar
     else:
@@ -309,7 +312,7 @@ def _on_pointer(
             raise Rejection(f"R{dst} pointer arithmetic on {name} prohibited", register=dst)
     _check_offset(name, added, 0)
     _check_offset(name, pointer.scalar, pointer.offset)
-    result = _moved(explorer, operation, dst, pointer, added, target.kind is Kind.SCALAR)
+    result = _moved(explorer, operation, dst, pointer, added, target.kind is _SCALAR)
     _check_offset(name, result.scalar, result.offset)
     return result
 
@@ -345,7 +348,7 @@ def _moved(
     if operation == "sub":
         if is_reversed:
             raise Rejection(f"R{dst} tried to subtract pointer from scalar", register=dst)
-        if pointer.kind is Kind.STACK:
+        if pointer.kind is _STACK:
             raise Rejection(f"R{dst} subtraction from stack pointer prohibited", register=dst)
         if added.is_constant:
             offset = pointer.offset - signed64(added.value)

@@ -7,7 +7,7 @@ packets and null are in Documentation/bpf/verifier.rst.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from skep.isa.instruction import Instruction
 from skep.isa.meaning import Branch
@@ -35,15 +35,26 @@ from skep.verifier.widening import widen
 if TYPE_CHECKING:
     from skep.verifier.exploration import Explorer, Instruct
 
-#: Extents of packet pointers known to be at, or beyond, the end of the packet.
-AT_END = -1
-BEYOND_END = -2
+_SCALAR: Final = Kind.SCALAR
 
-_LONGEST_PACKET = 0xFFFF
-_MOST_LINKED = 6
-_PACKET_KINDS = frozenset({Kind.PACKET, Kind.PACKET_META, Kind.PACKET_END})
+#: Extents of packet pointers known to be at, or beyond, the end of the packet.
+AT_END: Final = -1
+BEYOND_END: Final = -2
+
+_LONGEST_PACKET: Final = 0xFFFF
+_MOST_LINKED: Final = 6
+_PACKET_KINDS: Final = frozenset({Kind.PACKET, Kind.PACKET_META, Kind.PACKET_END})
 #: The condition with its sides exchanged.
-_FLIPPED = {"gt": "lt", "lt": "gt", "ge": "le", "le": "ge", "sgt": "slt", "slt": "sgt", "sge": "sle", "sle": "sge"}
+_FLIPPED: Final = {
+    "gt": "lt",
+    "lt": "gt",
+    "ge": "le",
+    "le": "ge",
+    "sgt": "slt",
+    "slt": "sgt",
+    "sge": "sle",
+    "sle": "sge",
+}
 
 
 def branch(instruction: Instruction, row: Row) -> Instruct:
@@ -66,7 +77,7 @@ def branch(instruction: Instruction, row: Row) -> Instruct:
         explorer.jumps += 1
         target = explorer.index + 1 + distance
         explorer.next = explorer.index + 1
-        if a.kind is not Kind.SCALAR or b.kind is not Kind.SCALAR:
+        if a.kind is not _SCALAR or b.kind is not _SCALAR:
             _compare_pointers(explorer, condition, width, dst, a, src if by_register else None, b, target)
             return
         answer = decided(condition, width, a.scalar, b.scalar)
@@ -166,14 +177,14 @@ def _linked(explorer: Explorer, id: int, found: Linked) -> Linked:
         alive = live[place]
         place = frame.call_site
         for index, register in enumerate(frame.registers):
-            if register.id == id and register.kind is Kind.SCALAR and alive >> index & 1:
+            if register.id == id and register.kind is _SCALAR and alive >> index & 1:
                 one = (frame.index, index, False)
                 if len(found) < _MOST_LINKED:
                     found = (*found, one)
                 else:
                     frame.registers[index] = number(register.scalar)
         for index, spilled in enumerate(frame.slots):
-            if spilled.is_spill and spilled.register.id == id and spilled.register.kind is Kind.SCALAR:
+            if spilled.is_spill and spilled.register.id == id and spilled.register.kind is _SCALAR:
                 one = (frame.index, index, True)
                 if len(found) < _MOST_LINKED:
                     found = (*found, one)
@@ -210,7 +221,7 @@ def _spread(state: State, known: Register, place: tuple[int, int], linked: Linke
         if not is_slot and (frame_index, index) == place:
             continue
         old = frame.slots[index].register if is_slot else frame.registers[index]
-        if old.kind is not Kind.SCALAR or old.id != known.id:
+        if old.kind is not _SCALAR or old.id != known.id:
             continue
         shifts = (old.flags | known.flags) & SHIFTED
         if shifts == SHIFTED:
@@ -242,9 +253,9 @@ def _compare_pointers(
     decided = _decided(condition, width, a, b)
     if decided is not None:
         # Only the side that is a number can matter as one.
-        if a.kind is Kind.SCALAR:
+        if a.kind is _SCALAR:
             explorer.mark_precise(dst)
-        if src is not None and b.kind is Kind.SCALAR:
+        if src is not None and b.kind is _SCALAR:
             explorer.mark_precise(src)
         if src is not None:
             _join(explorer, dst, src)
@@ -270,10 +281,10 @@ def _decided(condition: str, width: int, a: Register, b: Register) -> bool | Non
     """Whether the jump is taken, where a comparison with a pointer has only one answer."""
     if a.kind in _PACKET_KINDS and b.kind in _PACKET_KINDS and width == 64:
         return _decided_by_packet(condition, a, b)
-    if not (b.kind is Kind.SCALAR and _is_constant(b, width)):
+    if not (b.kind is _SCALAR and _is_constant(b, width)):
         condition = _FLIPPED.get(condition, condition)
         a, b = b, a
-    if not (b.kind is Kind.SCALAR and _is_constant(b, width)):
+    if not (b.kind is _SCALAR and _is_constant(b, width)):
         return None
     value = b.scalar.value & ((1 << width) - 1)
     if value or not known_not_null(a):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import Enum
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from skep.verifier import tnum
 from skep.verifier.register import NOTHING, SHIFTED, Kind, Register
@@ -20,6 +20,10 @@ from skep.verifier.state import Frame, State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+_SCALAR: Final = Kind.SCALAR
+_NOTHING: Final = Kind.NOT_INITIALISED
 
 
 class Match(Enum):
@@ -110,7 +114,7 @@ def within(current: Scalar, old: Scalar) -> bool:
 
 
 #: The pairs of the comparison that is going on.
-_IDENTITIES = _Identities()
+_IDENTITIES: Final = _Identities()
 
 
 def same_scalar(one: Scalar, other: Scalar) -> bool:
@@ -119,8 +123,8 @@ def same_scalar(one: Scalar, other: Scalar) -> bool:
 
 
 #: Kinds of which a narrower one will do for a wider one.
-_RANGED = frozenset({Kind.MAP_VALUE, Kind.MAP_KEY, Kind.MEMORY, Kind.BUFFER, Kind.TRACEPOINT_BUFFER})
-_PACKET = frozenset({Kind.PACKET, Kind.PACKET_META})
+_RANGED: Final = frozenset({Kind.MAP_VALUE, Kind.MAP_KEY, Kind.MEMORY, Kind.BUFFER, Kind.TRACEPOINT_BUFFER})
+_PACKET: Final = frozenset({Kind.PACKET, Kind.PACKET_META})
 
 
 def _identical(old: Register, current: Register, ids: _Identities) -> bool:
@@ -141,11 +145,11 @@ def _register_matches(old: Register, current: Register, precise: bool, ids: _Ide
     if match is Match.SAME:
         return _identical(old, current, ids)
     kind = old.kind
-    if kind is Kind.NOT_INITIALISED:
-        return match is Match.PRUNE or current.kind is Kind.NOT_INITIALISED
+    if kind is _NOTHING:
+        return match is Match.PRUNE or current.kind is _NOTHING
     if kind is not current.kind:
         return False
-    if kind is Kind.SCALAR:
+    if kind is _SCALAR:
         if not precise and match is Match.PRUNE:
             return True
         if not within(current.scalar, old.scalar):
@@ -174,9 +178,6 @@ def _register_matches(old: Register, current: Register, precise: bool, ids: _Ide
             return False
         return old.offset == current.offset and ids.agree(old.id, current.id) and within(current.scalar, old.scalar)
     return _identical(old, current, ids)
-
-
-_SCALAR, _NOTHING = Kind.SCALAR, Kind.NOT_INITIALISED
 
 
 def _registers_match(old: Frame, current: Frame, live: int, precise: int, ids: _Identities, match: Match) -> bool:
@@ -252,7 +253,10 @@ def _order(state: State) -> list[int]:
 
 
 #: How an entry of a plan is compared: a number that does not matter, one that does, a pointer, a slot of the stack.
-_NUMBER, _PRECISE, _POINTER, _SLOT = range(4)
+_NUMBER: Final = 0
+_PRECISE: Final = 1
+_POINTER: Final = 2
+_SLOT: Final = 3
 
 #: What a later state has to match: frame, register or slot, what it was, how to compare it, whether it matters.
 _Entry = tuple[int, int, "Register | Slot", int, bool]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Final
 
 from skep.verifier import tnum
 from skep.verifier.scalar import U32, UNKNOWN, Facts, Scalar, made, settled, signed32, signed64
@@ -16,7 +17,7 @@ _Range = tuple[int, int]
 _Both = tuple[_Range, _Range]
 
 #: Condition to the one that holds exactly when it does not. "nset" exists only here.
-INVERSE = {
+INVERSE: Final = {
     "eq": "ne",
     "ne": "eq",
     "lt": "ge",
@@ -64,8 +65,9 @@ def _whole(facts: list[int]) -> Facts:
 
 
 #: Where the least number of each range lies in a scalar's facts; the greatest lies behind it.
-_PLACES = {"u64": 2, "s64": 4, "u32": 6, "s32": 8}
-_VALUE, _MASK = 0, 1
+_PLACES: Final = {"u64": 2, "s64": 4, "u32": 6, "s32": 8}
+_VALUE: Final = 0
+_MASK: Final = 1
 
 
 def _refine(condition: str, width: int, a: list[int], b: list[int]) -> None:
@@ -168,7 +170,7 @@ def _range(a: Scalar, view: str) -> _Range:
     return _VIEWS[view](a)
 
 
-_VIEWS: dict[str, Callable[[Scalar], _Range]] = {
+_VIEWS: Final[dict[str, Callable[[Scalar], _Range]]] = {
     "u64": lambda a: (a.umin, a.umax),
     "s64": lambda a: (a.smin, a.smax),
     "u32": lambda a: (a.umin32, a.umax32),

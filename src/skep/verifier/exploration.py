@@ -53,6 +53,8 @@ class Explorer:
         self.liveness = liveness
         self._instructs = instructs
         self._explored: dict[int, list[Checkpoint]] = {}
+        #: Instructions with a kept state that was finished and not yet rid of what is dead.
+        self._unclean: set[int] = set()
         self._waiting: list[tuple[State, int, int]] = []
         self._loops: dict[tuple[tuple[int, ...], int], _Loops] = {}
         self.processed = 0
@@ -200,6 +202,7 @@ class Explorer:
             checkpoint.branches -= 1
             if checkpoint.branches:
                 return
+            self._unclean.add(checkpoint.index)
             if self._loops:
                 self._leave_loop(checkpoint)
             checkpoint = checkpoint.state.parent
@@ -226,7 +229,8 @@ class Explorer:
         keep = forced or (jumps >= 2 and processed >= 8)
         kept = self._explored.get(index)
         if kept is not None:
-            self._clean_finished(kept)
+            if index in self._unclean:
+                self._clean_finished(kept, index)
             young = not forced and jumps < 20 and processed < 100
             live = flow.live
             useless: list[Checkpoint] = []
@@ -264,13 +268,16 @@ class Explorer:
             self._keep(index)
         return False
 
-    def _clean_finished(self, kept: list[Checkpoint]) -> None:
+    def _clean_finished(self, kept: list[Checkpoint], index: int) -> None:
         """Take what is dead from states that were finished since the last visit."""
+        self._unclean.discard(index)
         for checkpoint in kept:
             if checkpoint.branches or checkpoint.clean:
                 continue
             if checkpoint.state.call_sites() == self.state.call_sites() and not self._is_open_loop(checkpoint):
                 self._clean(checkpoint)
+            else:
+                self._unclean.add(index)
 
     def _drop(self, kept: list[Checkpoint], useless: list[Checkpoint]) -> None:
         for checkpoint in useless:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from skep.isa.instruction import Instruction
 from skep.isa.meaning import Atomic, Load, LoadAcquire, Store, StoreRelease
@@ -38,6 +38,10 @@ from skep.verifier.text import tnum_text
 
 if TYPE_CHECKING:
     from skep.verifier.exploration import Explorer, Instruct
+
+
+_SCALAR: Final = Kind.SCALAR
+_STACK: Final = Kind.STACK
 
 
 @dataclass(slots=True)
@@ -81,7 +85,7 @@ def load(instruction: Instruction, row: Row) -> Instruct:
         result = check(explorer, Access(src, pointer, offset, size, strict=is_acquire))
         if result is None:
             result = ANY_NUMBER
-        if size < 8 and result.kind is Kind.SCALAR:
+        if size < 8 and result.kind is _SCALAR:
             scalar = result.scalar
             value = sign_extended(scalar, size) if is_signed else zero_extended(scalar, size)
             if value is not scalar:
@@ -126,7 +130,7 @@ def store(instruction: Instruction, row: Row) -> Instruct:
         if is_release:
             _check_atomic_pointer(explorer, dst, pointer)
         explorer.used = None
-        if pointer.kind is Kind.STACK:
+        if pointer.kind is _STACK:
             if not (pointer.scalar.is_constant and (offset + pointer.offset) % size == 0):
                 _check_alignment(explorer, Access(dst, pointer, offset, size))
             value = registers[src] if by_register else immediate
@@ -170,12 +174,12 @@ def atomic(instruction: Instruction, row: Row) -> Instruct:
         source = _source_of_used(explorer)
         # A store of any number: the old contents decide what it is.
         check(explorer, Access(dst, pointer, offset, size, _ANYTHING, None, strict=True))
-        if pointer.kind is Kind.STACK and pointer.scalar.is_constant:
+        if pointer.kind is _STACK and pointer.scalar.is_constant:
             _spoil(explorer, pointer, offset + pointer.offset, size)
         _stored(explorer, dst, explorer.sources[src])
         if result is not None:
             value = ANY_NUMBER if loaded is None else loaded
-            if size < 8 and value.kind is Kind.SCALAR:
+            if size < 8 and value.kind is _SCALAR:
                 value = number(zero_extended(value.scalar, size), value.id, value.flags, value.offset)
             registers[result] = value
             explorer.sources[result] = source
@@ -185,7 +189,7 @@ def atomic(instruction: Instruction, row: Row) -> Instruct:
     return step
 
 
-_ANYTHING = ANY_NUMBER
+_ANYTHING: Final = ANY_NUMBER
 
 
 def _spoil(explorer: Explorer, pointer: Register, offset: int, size: int) -> None:
@@ -214,23 +218,23 @@ def check(explorer: Explorer, access: Access) -> Register | None:
 
 
 #: What messages call a misaligned access.
-_DESCRIPTIONS = {
+_DESCRIPTIONS: Final = {
     Kind.FLOW_KEYS: "flow keys ",
     Kind.MAP_KEY: "key ",
     Kind.MAP_VALUE: "value ",
     Kind.CONTEXT: "context ",
-    Kind.STACK: "stack ",
+    _STACK: "stack ",
     Kind.SOCKET: "sock ",
     Kind.SOCK_COMMON: "sock_common ",
     Kind.TCP_SOCK: "tcp_sock ",
     Kind.XDP_SOCK: "xdp_sock ",
 }
-_PACKET_ALIGNMENT = 2
+_PACKET_ALIGNMENT: Final = 2
 
 
 def _check_alignment(explorer: Explorer, access: Access) -> None:
     pointer = access.pointer
-    strict = access.strict or explorer.context.strict_alignment or pointer.kind is Kind.STACK
+    strict = access.strict or explorer.context.strict_alignment or pointer.kind is _STACK
     if not strict or access.size == 1 or pointer.kind is Kind.ARENA:
         return
     fixed = pointer.offset + access.offset
@@ -254,12 +258,12 @@ def _check_alignment(explorer: Explorer, access: Access) -> None:
 
 
 #: Kinds that one instruction may be used with beside others.
-_MIXABLE = frozenset(
+_MIXABLE: Final = frozenset(
     {
-        Kind.SCALAR,
+        _SCALAR,
         Kind.MAP_VALUE,
         Kind.MAP_KEY,
-        Kind.STACK,
+        _STACK,
         Kind.PACKET,
         Kind.PACKET_META,
         Kind.FLOW_KEYS,
@@ -281,7 +285,7 @@ def _check_same_kind(explorer: Explorer, pointer: Register) -> None:
         raise Rejection("same insn cannot be used with different pointers", kinds=(before, pointer.kind))
 
 
-_NO_ATOMICS = frozenset(
+_NO_ATOMICS: Final = frozenset(
     {
         Kind.CONTEXT,
         Kind.PACKET,
@@ -296,7 +300,7 @@ _NO_ATOMICS = frozenset(
 
 
 #: What the JIT of x86-64 does in a loop, and so cannot do where an access may fault.
-_LOOPS_ON_X86 = frozenset({"and", "or", "xor"})
+_LOOPS_ON_X86: Final = frozenset({"and", "or", "xor"})
 
 
 def _check_atomic_pointer(explorer: Explorer, index: int, pointer: Register) -> None:
@@ -446,7 +450,7 @@ def check_unmodified(index: int, pointer: Register, fixed_offset_allowed: bool =
         raise Rejection(f"variable {name} access var_off={tnum_text(pointer.scalar.bits)} disallowed", register=index)
 
 
-_PACKET_READERS = frozenset(
+_PACKET_READERS: Final = frozenset(
     {
         ProgramType.LWT_IN,
         ProgramType.LWT_OUT,
@@ -456,7 +460,7 @@ _PACKET_READERS = frozenset(
         ProgramType.CGROUP_SKB,
     }
 )
-_PACKET_WRITERS = frozenset(
+_PACKET_WRITERS: Final = frozenset(
     {
         ProgramType.SCHED_CLS,
         ProgramType.SCHED_ACT,
@@ -499,7 +503,7 @@ def _check_map(explorer: Explorer, access: Access) -> Register | None:
     return structure_access(explorer, access)
 
 
-_FLOW_KEYS_SIZE = 56
+_FLOW_KEYS_SIZE: Final = 56
 
 
 def _check_flow_keys(explorer: Explorer, access: Access) -> Register | None:
@@ -561,8 +565,8 @@ def _check_socket(explorer: Explorer, access: Access) -> Register | None:
 
 _Checker = Callable[["Explorer", Access], Register | None]
 
-_CHECKERS: dict[Kind, _Checker] = {
-    Kind.STACK: _check_stack,
+_CHECKERS: Final[dict[Kind, _Checker]] = {
+    _STACK: _check_stack,
     Kind.MAP_VALUE: _check_map_value,
     Kind.MAP_KEY: _check_map_key,
     Kind.CONTEXT: _check_context,

@@ -14,7 +14,7 @@ Source: the section on precision tracking in Documentation/bpf/verifier.rst, and
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from skep.verifier.register import Kind
 from skep.verifier.state import FRAME_MASK, LOST, REGISTER_MASK, SPAN, State
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from skep.verifier.checkpoint import Checkpoint
     from skep.verifier.state import Frame
 
-_SCALAR = Kind.SCALAR
-_REGISTERS = REGISTER_MASK.bit_length()
+_SCALAR: Final = Kind.SCALAR
+_REGISTERS: Final = REGISTER_MASK.bit_length()
 
 
 def mark(state: State, register: int) -> None:

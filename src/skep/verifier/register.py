@@ -11,14 +11,15 @@ from __future__ import annotations
 
 from enum import Enum
 from functools import lru_cache
+from typing import Final
 
 from skep.verifier.scalar import UNKNOWN, Scalar, constant, scalar
 
 #: The number zero, the variable part of a pointer that nothing unknown was added to.
-ZERO = constant(0)
+ZERO: Final = constant(0)
 
 #: How many registers are remembered; forgetting them costs time, never correctness.
-_POOL_SIZE = 1 << 17
+_POOL_SIZE: Final = 1 << 17
 
 
 class Kind(Enum):
@@ -52,25 +53,25 @@ class Kind(Enum):
 
 
 #: Modifiers of a kind.
-MAYBE_NULL = 1 << 0
-READ_ONLY = 1 << 1
-RINGBUF = 1 << 2
-UNTRUSTED = 1 << 3
-TRUSTED = 1 << 4
-RCU = 1 << 5
-PERCPU = 1 << 6
-USER = 1 << 7
-ALLOCATED = 1 << 8
+MAYBE_NULL: Final = 1 << 0
+READ_ONLY: Final = 1 << 1
+RINGBUF: Final = 1 << 2
+UNTRUSTED: Final = 1 << 3
+TRUSTED: Final = 1 << 4
+RCU: Final = 1 << 5
+PERCPU: Final = 1 << 6
+USER: Final = 1 << 7
+ALLOCATED: Final = 1 << 8
 #: Of a scalar: a constant (``offset``) was added since it got its id, in 64 bits or in 32.
-SHIFTED_64 = 1 << 9
-SHIFTED_32 = 1 << 11
-SHIFTED = SHIFTED_64 | SHIFTED_32
+SHIFTED_64: Final = 1 << 9
+SHIFTED_32: Final = 1 << 11
+SHIFTED: Final = SHIFTED_64 | SHIFTED_32
 #: Of an allocated object: something else owns it, a list or a tree.
-NON_OWNING = 1 << 10
+NON_OWNING: Final = 1 << 10
 #: Of memory: a slice of a packet, void once the packet may have moved.
-PACKET_SLICE = 1 << 12
+PACKET_SLICE: Final = 1 << 12
 
-_PREFIXES = (
+_PREFIXES: Final = (
     (READ_ONLY, "rdonly_"),
     (RINGBUF, "ringbuf_"),
     (USER, "user_"),
@@ -153,7 +154,7 @@ def _type_name(kind: Kind, flags: int) -> str:
     return name
 
 
-_pool: dict[_Key, Register] = {}
+_pool: Final[dict[_Key, Register]] = {}
 
 
 def register(
@@ -177,9 +178,9 @@ def register(
     return found
 
 
-NOTHING = register(Kind.NOT_INITIALISED)
+NOTHING: Final = register(Kind.NOT_INITIALISED)
 
-_numbers: dict[Scalar, Register] = {}
+_numbers: Final[dict[Scalar, Register]] = {}
 
 
 def number(value: Scalar, id: int = 0, flags: int = 0, offset: int = 0) -> Register:
@@ -194,8 +195,8 @@ def number(value: Scalar, id: int = 0, flags: int = 0, offset: int = 0) -> Regis
     return found
 
 
-ANY_NUMBER = number(UNKNOWN)
-NULL = number(ZERO)
+ANY_NUMBER: Final = number(UNKNOWN)
+NULL: Final = number(ZERO)
 
 
 def at(base: Register, variable: Scalar, offset: int, id: int, extent: int) -> Register:

@@ -13,16 +13,19 @@ arithmetic on ranges, and no value is lost (``tests/verifier/test_scalar.py``).
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Final
 
 from skep.verifier import tnum
 from skep.verifier.tnum import U64, Tnum
 
-U32 = (1 << 32) - 1
-S64_MIN, S64_MAX = -(1 << 63), (1 << 63) - 1
-S32_MIN, S32_MAX = -(1 << 31), (1 << 31) - 1
+U32: Final = (1 << 32) - 1
+S64_MIN: Final = -(1 << 63)
+S64_MAX: Final = (1 << 63) - 1
+S32_MIN: Final = -(1 << 31)
+S32_MAX: Final = (1 << 31) - 1
 
 #: How many interned scalars and remembered results are kept; a program that loops makes tens of thousands.
-_POOL_SIZE = 1 << 16
+_POOL_SIZE: Final = 1 << 16
 
 #: tnum value and mask, then least and greatest as u64, s64, u32, s32.
 Facts = tuple[int, int, int, int, int, int, int, int, int, int]
@@ -157,11 +160,11 @@ def constant(value: int) -> Scalar:
 
 
 #: Ranges that say nothing.
-_ANYTHING = (0, U64, S64_MIN, S64_MAX, 0, U32, S32_MIN, S32_MAX)
-UNKNOWN = _interned((0, U64, *_ANYTHING))
+_ANYTHING: Final = (0, U64, S64_MIN, S64_MAX, 0, U32, S32_MIN, S32_MAX)
+UNKNOWN: Final = _interned((0, U64, *_ANYTHING))
 
 #: How often Linux lets ranges narrow each other; what more rounds would find is not found.
-_ROUNDS = 3
+_ROUNDS: Final = 3
 
 
 def _bounded_by_bits(facts: Facts) -> Facts:
@@ -207,7 +210,8 @@ def _of_number(number: int) -> Facts:
     return number, 0, number, number, *(signed64(number),) * 2, low, low, *(signed32(low),) * 2
 
 
-_SIGN64, _SIGN32 = 1 << 63, 1 << 31
+_SIGN64: Final = 1 << 63
+_SIGN32: Final = 1 << 31
 
 
 def _bits_from_ranges(facts: Facts) -> Facts:

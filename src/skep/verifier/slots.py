@@ -23,7 +23,7 @@ IRQ_FLAG: Final = "f"
 SLOT_SIZE: Final = 8
 STACK_SIZE: Final = 512
 
-_POOL_SIZE = 1 << 15
+_POOL_SIZE: Final = 1 << 15
 
 
 class Slot:
@@ -59,7 +59,7 @@ class Slot:
         return f"<{self.bytes} {self.register!r}>" if self.is_spill else f"<{self.bytes}>"
 
 
-_pool: dict[tuple[str, Register], Slot] = {}
+_pool: Final[dict[tuple[str, Register], Slot]] = {}
 
 
 def slot(bytes: str, register: Register = NOTHING) -> Slot:
@@ -73,8 +73,8 @@ def slot(bytes: str, register: Register = NOTHING) -> Slot:
     return found
 
 
-_letters: dict[type[StackObject], str] = {Dynptr: DYNPTR, Iterator: ITERATOR, IrqFlag: IRQ_FLAG}
-_objects: dict[StackObject, Slot] = {}
+_letters: Final[dict[type[StackObject], str]] = {Dynptr: DYNPTR, Iterator: ITERATOR, IrqFlag: IRQ_FLAG}
+_objects: Final[dict[StackObject, Slot]] = {}
 
 
 def part(of: StackObject) -> Slot:
@@ -87,8 +87,8 @@ def part(of: StackObject) -> Slot:
     return found
 
 
-UNUSED = slot(INVALID * 8)
-DATA = slot(MISC * 8)
+UNUSED: Final = slot(INVALID * 8)
+DATA: Final = slot(MISC * 8)
 
 
 def spilled(register: Register, size: int, before: Slot) -> Slot:

@@ -6,7 +6,7 @@ What no one wrote may be read by privileged programs, as Linux allows them since
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from skep.verifier import object_slots, slots
 from skep.verifier.arithmetic_steps import shared
@@ -22,6 +22,10 @@ from skep.verifier.text import tnum_text
 
 if TYPE_CHECKING:
     from skep.verifier.exploration import Explorer
+
+
+_SCALAR: Final = Kind.SCALAR
+_STACK: Final = Kind.STACK
 
 
 def bounds(explorer: Explorer, index: int, pointer: Register, offset: int, size: int, how: str) -> tuple[int, int]:
@@ -95,7 +99,7 @@ def note_read(explorer: Explorer, frame: Frame, start: int, end: int) -> None:
 
 
 #: Bytes that may be read: all but those of objects.
-_PLAIN = frozenset((INVALID, MISC, ZERO, SPILL))
+_PLAIN: Final = frozenset((INVALID, MISC, ZERO, SPILL))
 
 
 def check_readable(index: int, pointer: Register, frame: Frame, least: int, greatest: int, size: int) -> None:
@@ -152,7 +156,7 @@ def _fill(explorer: Explorer, frame: Frame, number: int, start: int, size: int) 
     if size == SLOT_SIZE and width == SLOT_SIZE:
         explorer.remember(stack=(frame.index, number))
         return register
-    if register.kind is not Kind.SCALAR:
+    if register.kind is not _SCALAR:
         raise Rejection("invalid size of register fill", size=size)
     if size <= width and start == 0:
         bits = register.scalar.umax.bit_length()
@@ -166,7 +170,7 @@ def _fill(explorer: Explorer, frame: Frame, number: int, start: int, size: int) 
 
 
 #: Pointers that are no more than bytes once they were stored.
-_NOT_SPILLED = frozenset({Kind.DYNPTR, Kind.TRACEPOINT_BUFFER})
+_NOT_SPILLED: Final = frozenset({Kind.DYNPTR, Kind.TRACEPOINT_BUFFER})
 
 
 def store(
@@ -190,7 +194,7 @@ def store(
         written |= object_slots.destroy(explorer, frame, number)
     before = frame.slots[number]
     explorer.liveness.wrote(explorer.state, explorer.index, written)
-    if start == 0 and value.kind is Kind.SCALAR:
+    if start == 0 and value.kind is _SCALAR:
         if source is not None:
             if value.scalar.umax.bit_length() <= 8 * size:
                 value = shared(explorer, value)
@@ -203,7 +207,7 @@ def store(
     if value.is_pointer and value.kind not in _NOT_SPILLED:
         if size != SLOT_SIZE:
             raise Rejection("invalid size of register spill", size=size)
-        if frame is not explorer.frame and value.kind is Kind.STACK:
+        if frame is not explorer.frame and value.kind is _STACK:
             raise Rejection("cannot spill pointers to stack into stack frame of the caller")
         frame.slots[number] = slots.spilled(value, size, before)
         explorer.remember(stack=(frame.index, number))

@@ -10,12 +10,14 @@ and the precision that Linux 6.18 was seen to have.
 
 from __future__ import annotations
 
-U64 = (1 << 64) - 1
+from typing import Final
+
+U64: Final = (1 << 64) - 1
 
 #: ``(value, mask)``, both 64 bits unsigned.
 Tnum = tuple[int, int]
 
-UNKNOWN: Tnum = (0, U64)
+UNKNOWN: Final[Tnum] = (0, U64)
 
 
 def constant(value: int) -> Tnum:
