@@ -20,7 +20,9 @@ _PACKETS = 256
 
 @click.command("bench", no_args_is_help=True)
 @click.argument("target", metavar="OBJECT[:PROGRAM]")
-@click.option("--engine", "engines", default="jit,kernel,interpreter", metavar="A,B", show_default=True)
+@click.option(
+    "--engine", "engines", default="jit,kernel,interpreter", metavar="A,B", show_default=True, help="Which to time."
+)
 @click.option("--pcap", metavar="FILE", help="Run on the packets of a capture (the first 256).")
 @click.option("--data", metavar="HEX", help="Run on one packet (or memory), given as hexadecimal digits.")
 @click.option("--type", "type_name", metavar="TYPE", help="The program type, where the section name does not say it.")

@@ -42,7 +42,7 @@ def dump(file: str | None, names: tuple[str, ...], base: str | None, as_json: bo
     click.echo(dump_c(btf, wanted or None), nl=False)
 
 
-@command.command()
+@command.command(short_help="Keep of a kernel's types what programs need.")
 @click.argument("objects", nargs=-1, required=True)
 @click.option(
     "--btf",

@@ -51,17 +51,15 @@ class Report:
         compared = [one for one in outcomes if one.compared]
         differ = sum(bool(one.differences) for one in compared)
         rest = len(outcomes) - len(compared)
-        parts = [
-            f"{_counted(len(compared), 'program')} compared, {f'{differ} differ' if differ else 'no difference'}"
-        ]
-        parts += [f"{rest} could not be compared"] if rest else []
         judged = sum(one.judged for one in outcomes)
         disputed = sum(one.disputed for one in outcomes)
         unsupported = sum(any(each.answer == "unsupported" for each in one.verdicts.values()) for one in outcomes)
-        if judged:
-            parts += [
-                f"{_counted(judged, 'verdict')} compared, {f'{disputed} differ' if disputed else 'no difference'}"
-            ]
+        parts = [
+            f"{_counted(count, noun)} compared, {f'{wrong} differ' if wrong else 'no difference'}"
+            for count, noun, wrong in ((len(compared), "program", differ), (judged, "verdict", disputed))
+            if count
+        ]
+        parts += [f"{_counted(rest, 'program')} could not be run on two engines"] if rest else []
         parts += [f"skep's verifier cannot decide {unsupported}"] if unsupported else []
         self._print("; ".join(parts))
 
