@@ -117,6 +117,29 @@ def test_a_value_that_was_compared_and_loaded_again_is_told() -> None:
     )
 
 
+def test_an_operation_that_loses_the_bound_is_told() -> None:
+    report = verify(
+        program(
+            """
+            r6 = *(u32 *)(r1 + 16)
+            *(u32 *)(r10 - 4) = 0
+            r2 = r10
+            r2 += -4
+            r1 = map[array] ll
+            call bpf_map_lookup_elem
+            if r0 == 0 goto end
+            r6 %= 40
+            r0 += r6
+            r0 = *(u8 *)(r0 + 0)
+            end: r0 = 0
+            exit
+            """
+        )
+    )
+    assert (8, "here the bound is lost: r6 is now any number") in told(report)
+    assert suggestion(report).startswith("The verifier does not follow % at instruction 8: compare its result again")
+
+
 def test_a_value_is_followed_through_the_stack_and_calls() -> None:
     report = verify(
         program(

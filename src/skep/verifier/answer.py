@@ -124,7 +124,8 @@ def _path(report: Report, width: int) -> Iterator[Line]:
     last: SourceLine | None = None
     for step in steps:
         source = step.source
-        if source is not None and source.text.strip() and (last is None or source != last):
+        same_line = source is not None and last is not None and (source.file, source.line) == (last.file, last.line)
+        if source is not None and source.text.strip() and not same_line:
             yield Line(_cut(f"    line {source.line}: {source.text.strip()}", width), "code")
         last = source
         yield Line(_cut(f"    {step.instruction:>{digits}}  {step.text}", width), "dim")

@@ -34,7 +34,8 @@ def investigate(
         facts.setdefault("depths", tuple(explorer.deepest))
     listing = Listing(spec)
     case = Case(rejection.message, rejection.preceding, {}, spec, listing, None, slot, visits, facts)
-    if not on_path or explorer is None or slot is None or explorer.processed > _LONGEST:
+    of_one_path = on_path and "too large" not in rejection.message and "too complex" not in rejection.message
+    if not of_one_path or explorer is None or slot is None or explorer.processed > _LONGEST:
         return explain(case)
     try:
         return explain(replace(case, story=_story(spec, slot, listing, again)))

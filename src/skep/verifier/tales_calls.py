@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from skep.stdlib import prototypes
 from skep.stdlib.kfuncs import KFUNCS
 from skep.verifier.register import Kind
-from skep.verifier.telling import loaded_again, named_register, room_behind, usual
+from skep.verifier.telling import loaded_again, lost_bound, named_register, room_behind, usual
 from skep.verifier.words import words
 
 if TYPE_CHECKING:
@@ -79,9 +79,9 @@ def size(case: Case) -> str | None:
     if story is None or register is None:
         return usual(case)
     events = story.value(register)
-    again = loaded_again(case, events)
-    if again is not None:
-        return again
+    known = loaded_again(case, events) or lost_bound(case, events)
+    if known is not None:
+        return known
     buffer = case.held(register - 1) if register > 1 else None
     room = None if buffer is None else room_behind(buffer)
     story.branches(most=1)

@@ -15,7 +15,7 @@ from skep.verifier.context_tables import table_of
 from skep.verifier.origin import Event, Place
 from skep.verifier.register import Kind, Register
 from skep.verifier.story import Story
-from skep.verifier.telling import access_size, is_access, loaded_again, size_of, usual, usual_register
+from skep.verifier.telling import access_size, is_access, loaded_again, lost_bound, size_of, usual, usual_register
 from skep.verifier.words import kind_words, number_words, plain, words
 
 if TYPE_CHECKING:
@@ -122,9 +122,9 @@ def _bound(case: Case, events: list[Event], largest: int, limit: int, what: str)
     if found is None:
         return f"Keep the offset at or below {largest}: {what} has {limit} bytes."
     added, history = found
-    again = loaded_again(case, history)
-    if again is not None:
-        return again
+    known = loaded_again(case, history) or lost_bound(case, history)
+    if known is not None:
+        return known
     factor, number, where = case.scale(history)
     operand = story.operand(added)
     if not where:

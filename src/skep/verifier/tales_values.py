@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from skep.isa.meaning import Branch
 from skep.verifier.origin import Place
 from skep.verifier.register import Kind
-from skep.verifier.scalar import S64_MAX, signed64
-from skep.verifier.telling import loaded_again, usual, usual_register
+from skep.verifier.scalar import signed64
+from skep.verifier.telling import loaded_again, lost_bound, usual, usual_register
 from skep.verifier.words import words
 
 if TYPE_CHECKING:
@@ -38,11 +38,11 @@ def unbounded_math(case: Case) -> str | None:
         return usual(case)
     events = story.value(number)
     story.branches(most=1)
-    again = loaded_again(case, events)
-    if again is not None:
-        return again
+    known = loaded_again(case, events) or lost_bound(case, events)
+    if known is not None:
+        return known
     scalar = case.held(number).scalar
-    if scalar.smax < S64_MAX:
+    if scalar.smax < 1 << 32:
         return (
             f"r{number} has an upper end only as a signed number: declare the variable unsigned, or check "
             f"if (x < 0) too, before {case.here}."

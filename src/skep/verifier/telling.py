@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from skep.isa.meaning import Alu, Atomic, Branch, Load, LoadAcquire, Store, StoreRelease
 from skep.verifier.origin import Event, Place
 from skep.verifier.register import Kind, Register
-from skep.verifier.scalar import signed64
+from skep.verifier.scalar import U32, signed64
 from skep.verifier.story import Story
+from skep.verifier.words import words
 
 if TYPE_CHECKING:
     from skep.verifier.case import Case
@@ -134,3 +135,30 @@ def _loaded_from(story: Story, event: Event) -> tuple[object, ...] | None:
     if not base.scalar.is_constant:
         return None
     return base.kind, base.subject, base.id, base.frame, base.offset + instruction.offset + base.scalar.value
+
+
+#: What operations are called in C.
+_OPERATORS = {"mod": "%", "smod": "%", "div": "/", "sdiv": "/", "mul": "*", "sub": "-", "add": "+", "lsh": "<<"}
+
+
+def lost_bound(case: Case, events: Sequence[Event]) -> str | None:
+    """Where a number was still bounded, and an operation made it unknown."""
+    story = case.story
+    if story is None:
+        return None
+    for event in events:
+        row = story.trail.row(event.at)
+        before, after = event.before.scalar, event.after.scalar
+        if event.what != "changed" or row is None or not isinstance(row.meaning, Alu):
+            continue
+        if before.umax > U32 or after.umax <= U32 or event.before.kind is not Kind.SCALAR:
+            continue
+        operator = _OPERATORS.get(row.meaning.operation)
+        if operator is None:
+            continue
+        story.tell_instead(event.at, f"here the bound is lost: r{event.place.index} is now {words(event.after)}")
+        return (
+            f"The verifier does not follow {operator} at {case.place_of(event)}: compare its result again behind it "
+            f"(if (x > MAXIMUM) return ...;), or use a mask."
+        )
+    return None
