@@ -43,8 +43,8 @@ def cast_address(instruction: Instruction) -> Instruct:
 
 
 def _allocated(explorer: Explorer, call: KfuncCall) -> Register:
-    return register(Kind.ARENA)
+    return ANY_NUMBER
 
 
-#: Kernel functions that return a pointer into an arena; it may be null, which does not matter.
+#: Kernel functions that return an address in an arena, as user space has it: a number until it is cast.
 SPECIAL: Final[dict[str, Callable[[Explorer, KfuncCall], Register]]] = {"bpf_arena_alloc_pages": _allocated}

@@ -38,6 +38,12 @@ _GO_ON_OR_STOP = (0, 1)
 def schedule(explorer: Explorer, row: HelperPrototype, passed: Passed) -> None:
     """Fork a path into the function that the helper was given; the present one goes on behind the call."""
     if row.number == _LOOP:
+        if explorer.registers[4].is_zero:
+            # Linux may write the loop into the program then.
+            explorer.mark_precise(4)
+        if explorer.registers[1].kind is not Kind.SCALAR:
+            # Any value will do for the helper, but Linux cannot go back to where a pointer came from.
+            raise Rejection("verifier bug: backtracking misuse", register=1)
         explorer.mark_precise(1)
         if explorer.frame.rounds >= explorer.registers[1].scalar.umax:
             explorer.frame.rounds = 0
