@@ -404,13 +404,15 @@ def may_be_same(checkpoint: Checkpoint, current: State) -> bool:
 
 
 def _differ(one: Register, other: Register) -> bool:
-    """Whether two registers differ at first sight, in their ids too."""
     return one is not other and (
         one.kind is not other.kind
-        or one.id != other.id
-        or one.reference != other.reference
         or one.offset != other.offset
-        or one.scalar.umin != other.scalar.umin
+        or one.id != other.id
+        or one.flags != other.flags
+        or one.reference != other.reference
+        or one.extent != other.extent
+        or one.subject != other.subject
+        or not same_scalar(one.scalar, other.scalar)
     )
 
 
