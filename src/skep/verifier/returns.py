@@ -118,7 +118,6 @@ def _return_to_caller(explorer: Explorer) -> None:
         raise Rejection("cannot return stack pointer to the caller")
     site = callee.call_site
     if callee.callback is not None:
-        readable(explorer, 0)
         if result.kind is not Kind.SCALAR:
             raise Rejection("R0 not a scalar value")
         explorer.mark_precise(0)
