@@ -228,6 +228,13 @@ class Btf:
             return Kind(self._words[self._starts[type_id - self._first] + 1] >> 24 & 31)
         return self[type_id].kind if self.base is None else self.base.kind(type_id)
 
+    def of_kind(self, kind: Kind) -> list[int]:
+        """The ids of all types of a kind, lowest first."""
+        below = self.base.of_kind(kind) if self.base else []
+        words = self._words
+        own = [self._first + n for n, start in enumerate(self._starts) if words[start + 1] >> 24 & 31 == kind]
+        return below + own
+
     def find_all(self, name: str, *kinds: Kind) -> tuple[int, ...]:
         """The ids of all types of that name (of one of the kinds, if any are given), lowest first."""
         below = self.base.find_all(name, *kinds) if self.base else ()

@@ -260,5 +260,7 @@ _add(
 _add(_TRACING | {_T.SCHED_CLS, _T.SYSCALL, _T.STRUCT_OPS}, "bpf_kfunc_call_test_release", _F.RELEASE)
 _add(_TRACING | {_T.SCHED_CLS, _T.SYSCALL, _T.STRUCT_OPS}, "bpf_kfunc_call_memb_release", _F.RELEASE)
 
+_add(frozenset(), "bpf_fentry_test1 bpf_modify_return_test bpf_modify_return_test2")
+
 #: By name, all that are known.
 KFUNCS: Mapping[str, Kfunc] = MappingProxyType({row.name: row for row in _ROWS})

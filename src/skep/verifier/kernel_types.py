@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 
 #: Where a kernel tells its types.
 _RUNNING = Path("/sys/kernel/btf/vmlinux")
+#: Made by tools/compact_kernel_btf.py.
+_CARRIED = Path(__file__).parent / "data" / "linux-6.18.btf.xz"
+#: The tag on functions that programs may call.
+_KFUNC = "bpf_kfunc"
 #: How deep structures are walked into; damaged types may be circular.
 _DEPTH = 32
 
@@ -235,13 +239,21 @@ class TypeTable:
         """The declaration tags on a type: the member or parameter that each is on (-1: the whole), and its text."""
         if self._decl_tags is None:
             collected: dict[int, set[tuple[int, str]]] = {}
-            for index in range(1, len(self.btf)):
-                if self.btf.kind(index) is Kind.DECL_TAG:
-                    tag = self.btf[index]
-                    assert isinstance(tag, DeclTag)
-                    collected.setdefault(tag.target, set()).add((tag.component, tag.name))
+            for index in self.btf.of_kind(Kind.DECL_TAG):
+                tag = self.btf[index]
+                assert isinstance(tag, DeclTag)
+                collected.setdefault(tag.target, set()).add((tag.component, tag.name))
             self._decl_tags = {target: frozenset(tags) for target, tags in collected.items()}
         return self._decl_tags.get(type_id, frozenset())
+
+    @property
+    def tags_kfuncs(self) -> bool:
+        """Whether these types say which functions programs may call."""
+        return self.btf.find(_KFUNC, Kind.DECL_TAG) is not None
+
+    def is_kfunc(self, type_id: int) -> bool:
+        """Whether a function is one that programs may call."""
+        return (-1, _KFUNC) in self.decl_tags(type_id)
 
     def member_at(self, type: KernelType, offset: int, size: int) -> Place:
         """What ``size`` bytes at ``offset`` of a structure are. Raises OutsideError with the kernel's message."""
@@ -430,10 +442,16 @@ def kernel_table(btf: Btf) -> TypeTable:
 
 @cache
 def default_types() -> Btf:
-    """The types of the running kernel."""
+    """The types of the running kernel, else those that the package carries."""
     if _RUNNING.exists():
         try:
             return read_btf(str(_RUNNING))
         except SkepError:
             pass
-    raise UnsupportedError("the kernel's types (the running kernel does not tell its own; give a file of them)")
+    return carried_types()
+
+
+@cache
+def carried_types() -> Btf:
+    """The types of Linux 6.18 that the package carries: without most of the kernel's functions."""
+    return read_btf(str(_CARRIED))

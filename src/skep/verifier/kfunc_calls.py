@@ -110,6 +110,8 @@ def call_kfunc(context: Context, slot: int, instruction: Instruction) -> Instruc
             raise Rejection(f"invalid func unknown#{_POISONED + slot}" if weak else empty)
         kfunc = KFUNCS.get(function.name)
         check_locked(explorer, function.name)
+        if function.table.tags_kfuncs and not function.table.is_kfunc(function.id):
+            raise Rejection(f"calling kernel function {function.name} is not allowed", kfunc=function.name)
         if kfunc is None:
             raise NotCovered(f"kernel function {function.name}")
         _call(explorer, kfunc, function)

@@ -1,0 +1,133 @@
+"""What is asked of a kernel's types, and that the types carried along say the same as the running kernel's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from skep.btf import BtfBuilder
+from skep.btf.kinds import Kind
+from skep.btf.types import Member, Struct
+from skep.errors import SkepError
+from skep.objects import FunctionSpec, KfuncReference, ProgramSpec, ProgramType
+from skep.objects.fitting import KernelFacts
+from skep.stdlib.kfuncs import KFUNCS
+from skep.verifier import verify
+from skep.verifier.kernel_types import OutsideError, TypeTable, carried_types, default_types, kernel_table
+from tests.verifier.programs import program
+
+CARRIED = kernel_table(carried_types())
+IS_618 = Path("/proc/sys/kernel/osrelease").read_text().startswith("6.18.") if Path("/proc").exists() else False
+RUNNING = pytest.mark.skipif(
+    not (IS_618 and Path("/sys/kernel/btf/vmlinux").exists()), reason="the running kernel is not 6.18 with BTF"
+)
+
+
+def of_structs() -> TypeTable:
+    builder = BtfBuilder()
+    number, byte = builder.integer("int", 4), builder.integer("char", 1)
+    inner = builder.struct("inner", [("first", number), ("second", number)])
+    builder.struct(
+        "outer", [("number", number), ("name", builder.array(byte, 8)), ("pointer", builder.pointer(inner))]
+    )
+    return TypeTable(builder.build(), of_kernel=True)
+
+
+def test_a_place_is_a_number_or_a_pointer() -> None:
+    table = of_structs()
+    outer = table.struct("outer")
+    assert table.member_at(outer, 0, 4).target is None
+    found = table.member_at(outer, 16, 8)
+    assert found.target is table.struct("inner")
+    assert found.member_name == "pointer"
+
+
+@pytest.mark.parametrize(
+    ("offset", "size", "message"),
+    [
+        (24, 8, "access beyond struct outer at off 24 size 8"),
+        (16, 4, "cannot access ptr member pointer with moff 16 in struct outer with off 16 size 4"),
+        (8, 8, "access beyond the end of member name (mend:12) in struct outer with off 8 size 8"),
+        (12, 4, "struct outer doesn't have field at offset 12"),
+    ],
+)
+def test_what_lies_in_no_member_is_refused(offset: int, size: int, message: str) -> None:
+    table = of_structs()
+    with pytest.raises(OutsideError) as raised:
+        table.member_at(table.struct("outer"), offset, size)
+    assert raised.value.message == message
+
+
+def test_a_pointer_may_stand_for_what_it_starts_with() -> None:
+    builder = BtfBuilder()
+    inner = builder.struct("inner", [("first", builder.integer("int", 4))])
+    builder.struct("outer", [("head", inner), ("tail", inner)])
+    table = TypeTable(builder.build(), of_kernel=True)
+    small, large = table.struct("inner"), table.struct("outer")
+    assert table.starts_with(large, small)
+    assert table.starts_with(large, small, 4)
+    assert not table.starts_with(large, large, 4)
+    assert not table.starts_with(small, large)
+
+
+@RUNNING
+def test_kfuncs_are_carried_with_their_prototypes() -> None:
+    running = kernel_table(default_types())
+    for name in KFUNCS:
+        theirs, ours = running.function(name), CARRIED.function(name)
+        assert (theirs is None) == (ours is None), name
+        if theirs is not None and ours is not None:
+            assert [one.name for one in theirs.parameters] == [one.name for one in ours.parameters], name
+
+
+@RUNNING
+@pytest.mark.parametrize("name", ["task_struct", "sk_buff", "cgroup", "sock", "file", "nf_conn", "bpf_iter__task"])
+def test_structures_are_carried_whole(name: str) -> None:
+    running = kernel_table(default_types())
+    theirs, ours = running.struct(name), CARRIED.struct(name)
+    assert [(one.name, one.bit_offset) for one in running.btf.members(theirs.id)] == [
+        (one.name, one.bit_offset) for one in CARRIED.btf.members(ours.id)
+    ]
+
+
+@RUNNING
+def test_tracepoints_and_hooks_are_carried() -> None:
+    running = default_types()
+    for name in ("btf_trace_sched_switch", "btf_trace_kfree_skb", "btf_trace_tcp_probe"):
+        assert carried_types().find(name, Kind.TYPEDEF) is not None
+    hooks = [name for name in running.names_with("bpf_lsm_") if running.find(name, Kind.FUNC) is not None]
+    assert [name for name in hooks if carried_types().find(name, Kind.FUNC) is None] == []
+
+
+def calls(name: str, text: str) -> ProgramSpec:
+    """A program that calls a kernel function where ``text`` has a call of nothing."""
+    base = program(text, ProgramType.SYSCALL)
+    references = {
+        slot: KfuncReference(name)
+        for slot, one in enumerate(base.instructions)
+        if one.opcode == 0x85 and one.src == 2
+    }
+    return ProgramSpec(
+        "test",
+        "test",
+        ProgramType.SYSCALL,
+        base.instructions,
+        functions=(FunctionSpec("test", 0),),
+        references=references,
+        license="GPL",
+    )
+
+
+def test_a_program_is_held_against_types_that_are_given() -> None:
+    facts = KernelFacts(types=carried_types)
+    spec = calls("bpf_rcu_read_lock", "r0 = 0\nexit")
+    assert verify(spec, facts=facts).accepted
+
+
+def test_damaged_types_raise_nothing_else() -> None:
+    builder = BtfBuilder()
+    looped = builder.add(Struct("looped", size=8, members=(Member("inside", 1, 0),)))
+    table = TypeTable(builder.build(), of_kernel=True)
+    with pytest.raises((SkepError, OutsideError)):
+        table.member_at(table.type(looped), 0, 8)
