@@ -72,10 +72,10 @@ def of_corpus(level: int) -> Iterator[Compared]:
         yield Compared(case.name, of_kernel(case.spec, level), of_skep(case.spec, level))
 
 
-def of_c_programs(level: int) -> Iterator[Compared]:
-    """The programs in C, those that the kernel takes at all and skep can decide."""
+def of_c_programs(level: int, every: int = 1) -> Iterator[Compared]:
+    """The programs in C (each ``every``-th), those that the kernel takes at all and skep can decide."""
     for source in c_programs.names():
-        for name, spec in c_programs.programs(source).items():
+        for name, spec in list(c_programs.programs(source).items())[::every]:
             fitted = fit(spec, RUNNING_KERNEL).program
             kernel, skep = of_kernel(fitted, level), of_skep(fitted, level)
             if kernel and skep:

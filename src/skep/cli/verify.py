@@ -61,6 +61,10 @@ def command(
     from skep.report.verdicts import Report as Printer
 
     programs = list(_programs(targets, names, type_name))
+    if not programs:
+        raise RequestError(
+            'there is no program to verify: functions need a section of their own, as SEC("xdp")', file=targets[0]
+        )
     printer = Printer(as_json=as_json, several=len(programs) > 1)
     reports = []
     for report in _reports(programs, jobs or _jobs(programs), kernel, btf, int(log_level)):
