@@ -82,4 +82,5 @@ def test_a_capture_that_cannot_be_written_is_said_before_the_run(skep: Skep, tmp
 
 
 def test_a_name_that_is_empty_names_no_file(skep: Skep) -> None:
-    assert skep("run", COUNTER, "--pcap", "").complaint == "skep: the capture cannot be read: No such file or directory"
+    refused = skep("run", COUNTER, "--pcap", "")
+    assert refused.complaint == "skep: the capture cannot be read: No such file or directory"

@@ -88,8 +88,8 @@ class ProgramKind:
         """Raise RequestError unless an input may have ``length`` bytes."""
         if not self.smallest_input <= length <= self.largest_input:
             raise RequestError(
-                f"a program of type {self.label} takes inputs of {self.smallest_input} to {self.largest_input} bytes, "
-                f"and this one has {length}"
+                f"a program of type {self.label} takes inputs of {self.smallest_input} to {self.largest_input} "
+                f"bytes, and this one has {length}"
             )
 
     def buffer_size(self, length: int) -> int:
