@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Literal
@@ -84,7 +83,7 @@ class Context:
         self.sleepable = spec.sleepable or program_type is ProgramType.SYSCALL
         self.is_gpl = spec.license in _GPL_COMPATIBLE
         self.strict_alignment = bool(spec.flags & _STRICT_ALIGNMENT)
-        self.byte_order: Literal["little", "big"] = sys.byteorder
+        self.byte_order: Literal["little", "big"] = "big" if spec.byte_order == "big" else "little"
         self.maps = {name: MapFacts(map, self) for name, map in spec.maps.items()}
         self._types_refused = False
         self._tables: dict[int, TypeTable] = {}
