@@ -117,7 +117,7 @@ def helper_type(case: Case) -> str | None:
         return None
     shown = ", ".join(kinds[:6]) + (f" and {len(kinds) - 6} more" if len(kinds) > 6 else "")
     ours = case.spec.type.label if case.spec.type is not None else "this"
-    return f"bpf_{name}() is for programs of type {shown}; an {ours} program needs another way, or another type."
+    return f"bpf_{name}() is for programs of type {shown}; programs of type {ours} need another way, or another type."
 
 
 def kfunc_type(case: Case) -> str | None:
@@ -188,3 +188,11 @@ def global_call(case: Case) -> str | None:
         f"What {function}() declares is not met: {said}. Pass what is declared (a checked pointer, memory of the "
         f"full size), tag the parameter (__arg_ctx, __arg_nonnull, __arg_nullable), or make the function static."
     )
+
+
+def first_argument(case: Case) -> str | None:
+    """What is wrong with what the first argument points to."""
+    if case.story is not None:
+        case.story.value(1)
+        case.story.branches(most=1)
+    return None

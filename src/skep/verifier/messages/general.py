@@ -61,6 +61,14 @@ _FORMS = (
     ),
 )
 
+_OWN = form(
+    r"verifier bug: .*",
+    "kernel",
+    "Linux stops with a remark that it has made a mistake itself.",
+    "Its verifier gets into a state that it does not expect; newer kernels may say something else.",
+    "Write the code at fault in another way; the path that led there shows what it is.",
+)
+
 _LAST = form(
     r".*",
     "program",
@@ -72,4 +80,4 @@ _LAST = form(
 
 def general(message: str) -> MessageForm:
     """The row by what a message speaks of."""
-    return next((row for row in _FORMS if re.fullmatch(row.pattern, message)), _LAST)
+    return next((row for row in (_OWN, *_FORMS) if re.fullmatch(row.pattern, message)), _LAST)

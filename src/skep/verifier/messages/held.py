@@ -36,7 +36,7 @@ FORMS: tuple[MessageForm, ...] = (
         telling.usual,
     ),
     form(
-        r"bpf_(?:res_)?spin_unlock of different lock|bpf_res_spin_unlock cannot be out of order",
+        r"bpf_(?:res_)?spin_unlock of different lock|bpf_(?:res_)?spin_unlock cannot be out of order",
         "locks",
         "The lock that is released is not the one that was taken last.",
         "Pointers that come from two lookups are two values to the verifier, even with the same key; several "
@@ -108,7 +108,8 @@ FORMS: tuple[MessageForm, ...] = (
         tales_held.unprotected,
     ),
     form(
-        r"held lock and object are not in the same allocation|map '(?P<map>[^']*)' has no valid bpf_spin_lock|"
+        r"held lock and object are not in the same allocation|"
+        r"(?:map|local) '(?P<map>[^']*)' has no valid bpf_spin_lock|"
         r"lock not held when calling kfunc .*",
         "locks",
         "There is no lock, or not the one that protects this object.",

@@ -75,6 +75,14 @@ FORMS: tuple[MessageForm, ...] = (
         telling.usual,
     ),
     form(
+        r"cannot access ptr member (?P<member>\w+) with moff \d+ in struct (?P<type>\w+) with off \d+ size \d+",
+        "kernel objects",
+        "Part of the pointer {member} in struct {type} is read.",
+        "A pointer is read whole, or it would be a number in disguise.",
+        "Read the member with its own type.",
+        telling.usual,
+    ),
+    form(
         r"access beyond the end of member (?P<member>\w+) \(mend:(?P<end>\d+)\) in struct (?P<type>\w+) with off "
         r"(?P<offset>\d+) size (?P<size>\d+)",
         "kernel objects",

@@ -27,7 +27,7 @@ FORMS: tuple[MessageForm, ...] = (
         "The pointer passed leads to offset {offset}, and the {type} of this map value lies at {at}.",
         "Each call works on the one field of its type.",
         "Pass the address of that field: &value->field, of the same value.",
-        tales_calls.argument,
+        tales_calls.first_argument,
     ),
     form(
         rf"{REGISTER} doesn't have constant offset\. (?P<field>\w+) has to be at the constant offset",

@@ -110,6 +110,13 @@ FORMS: tuple[MessageForm, ...] = (
         "Use an array, a hash, a ring buffer or a storage map.",
     ),
     form(
+        r"only one cgroup storage of each type is allowed",
+        "maps",
+        "The program uses two cgroup storages of one type.",
+        "Each cgroup has one storage for a program, shared or for each CPU.",
+        "Put all members into one structure, in one map.",
+    ),
+    form(
         r"bpf_struct_ops map cannot be used in prog",
         "maps",
         "The program uses a struct_ops map.",
