@@ -2,7 +2,8 @@
 
     python benchmarks/verifier.py [OBJECT...]
 
-Without objects: the examples, and those of package xdp-tools where it is installed.
+Without objects: the examples, the programs of the size people ship in ``tests/data/real`` and ``tests/data/shipped``,
+and those of package xdp-tools where it is installed.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ def main(files: list[str]) -> None:
     asks = missing_right() is None
     print(f"{'program':<28} {'verdict':<12} {'followed':>9} {'ms':>9} {'k/s':>7}   kernel: followed, ms")
     followed = seconds = 0.0
+    both = [0, 0]
+    furthest = 0.0
     for file in files:
         for spec in skep.open(file).programs.values():
             if spec.type is None or spec.core_relocations:
@@ -50,14 +53,31 @@ def main(files: list[str]) -> None:
             seconds += taken
             figures = kernel_figures(spec) if asks else None
             beside = f"{figures[0]:>9} {figures[1]:>8.2f}" if figures else ""
+            if figures and report.accepted:
+                both[0] += report.processed
+                both[1] += figures[0]
+                furthest = max(furthest, report.processed / figures[0])
             rate = report.processed / taken / 1e3
             ours = f"{report.processed:>9} {taken * 1e3:>9.1f} {rate:>7.1f}"
             print(f"{spec.name:<28} {report.verdict:<12} {ours}   {beside}")
     print(f"{followed:.0f} instructions in {seconds:.2f} s: {followed / seconds / 1e3:.1f} thousand a second")
+    if both[1]:
+        print(
+            f"accepted by both: {both[0]} followed here, {both[1]} in the kernel; at most {furthest:.2f} times as many"
+        )
 
 
 if __name__ == "__main__":
     main(
         sys.argv[1:]
-        or [str(one) for one in (*sorted(Path("examples").glob("*.o")), *sorted(_INSTALLED.glob("xdpfilt*.o")))]
+        or [
+            str(one)
+            for place, pattern in (
+                (Path("examples"), "*.o"),
+                (Path("tests/data/real"), "*.o"),
+                (Path("tests/data/shipped"), "*.o"),
+                (_INSTALLED, "xdpfilt*.o"),
+            )
+            for one in sorted(place.glob(pattern))
+        ]
     )
