@@ -62,9 +62,8 @@ def main(files: list[str]) -> None:
             print(f"{spec.name:<28} {report.verdict:<12} {ours}   {beside}")
     print(f"{followed:.0f} instructions in {seconds:.2f} s: {followed / seconds / 1e3:.1f} thousand a second")
     if both[1]:
-        print(
-            f"accepted by both: {both[0]} followed here, {both[1]} in the kernel; at most {furthest:.2f} times as many"
-        )
+        followed_here, in_kernel = both
+        print(f"accepted by both: {followed_here} followed, {in_kernel} in the kernel; at most {furthest:.2f} times")
 
 
 if __name__ == "__main__":
