@@ -34,6 +34,7 @@ from skep.btf import (
     Struct,
     Type,
     Typedef,
+    Union,
     Variable,
     Void,
 )
@@ -282,3 +283,15 @@ def test_bpftool_reads_what_was_written(tmp_path: Path) -> None:
 
 def test_objects_have_their_btf() -> None:
     assert skep.objects.open(DATA / "maps.bpf.o").btf is not None
+
+
+def test_a_name_that_longer_names_end_in_is_found_as_quickly() -> None:
+    builder = BtfBuilder()
+    names = [f"{start}file" for start in ("", *"abcdefgh")]
+    ids = {name: builder.struct(name, []) for name in names[::-1]}
+    again = builder.add(Union("file", 0, ()))
+    btf = builder.build()
+    assert btf.find_all("file") == (ids["file"], again)
+    assert btf.find_all("file", Kind.UNION) == (again,)
+    assert [btf.find(name) for name in names] == [ids[name] for name in names]
+    assert btf.find_all("ile") == ()

@@ -38,6 +38,8 @@ MAGIC = 0xEB9F
 _HEADER_SIZE = 24
 #: Bytes of a string that are read; many types that share one endless string must not fill the memory.
 _MAX_STRING = 1 << 14
+#: So many searches for the bytes of an offset cost less than a look at the names of all types.
+_FEW = 4
 #: How deep types may nest before the data is taken to be circular (the kernel's limit is 32).
 _MAX_DEPTH = 64
 
@@ -113,6 +115,7 @@ class Btf:
         self._decoded: dict[int, Type] = {0: Void()}
         self._aligned: dict[int, int] = {}
         self._names: bytes | None = None
+        self._found: dict[str, tuple[int, ...]] = {}
 
     @classmethod
     def parse(cls, data: bytes, base: Btf | None = None) -> Btf:
@@ -238,11 +241,23 @@ class Btf:
     def find_all(self, name: str, *kinds: Kind) -> tuple[int, ...]:
         """The ids of all types of that name (of one of the kinds, if any are given), lowest first."""
         below = self.base.find_all(name, *kinds) if self.base else ()
+        own = self._found.get(name)
+        if own is None:
+            own = self._found[name] = tuple(self._ids_of(name))
+        return below + tuple(type_id for type_id in own if not kinds or self.kind(type_id) in kinds)
+
+    def _ids_of(self, name: str) -> list[int]:
+        """The ids of this BTF's own types of that name, lowest first."""
         if self._names is None:
             words = self._words
             self._names = array("I", [words[start] for start in self._starts]).tobytes()
+        offsets = list(self._offsets_of(name))
+        if len(offsets) > _FEW:
+            # A short name that many longer ones end in: one look at every type costs less than that many searches.
+            wanted = set(offsets)
+            return [self._first + index for index, one in enumerate(array("I", self._names)) if one in wanted]
         found: list[int] = []
-        for offset in self._offsets_of(name):
+        for offset in offsets:
             # A search for the offset's bytes costs less than a dictionary of all names takes to make.
             pattern = offset.to_bytes(4, sys.byteorder)
             at = self._names.find(pattern)
@@ -250,7 +265,7 @@ class Btf:
                 if not at % 4:
                     found.append(self._first + at // 4)
                 at = self._names.find(pattern, at + 1)
-        return below + tuple(type_id for type_id in sorted(found) if not kinds or self.kind(type_id) in kinds)
+        return sorted(found)
 
     def names_with(self, fragment: str) -> set[str]:
         """Every name in the string section that contains ``fragment``, those of the base included."""
