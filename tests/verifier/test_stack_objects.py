@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from skep.verifier import verify
-from tests.verifier import random_iterations
+from tests.verifier import c_programs, random_c_objects, random_iterations
 from tests.verifier.programs import ask_kernel, kernel_is_there
 from tests.verifier.random_stack_objects import random_program
 
@@ -41,3 +41,16 @@ def test_random_loops_over_iterators() -> None:
             processed += report.processed
             expected += answer.processed
     assert 0.99 * expected <= processed <= 1.01 * expected
+
+
+@pytest.mark.skipif(kernel_is_there() is not None, reason=str(kernel_is_there()))
+@pytest.mark.skipif(c_programs.missing() is not None, reason=str(c_programs.missing()))
+@pytest.mark.parametrize("seed", range(6))
+def test_random_programs_in_c_that_share_objects(seed: int) -> None:
+    for spec in random_c_objects.programs(seed):
+        answer = ask_kernel(spec)
+        # Some of these programs find Linux's own mistakes.
+        if answer.processed > 2_000 or answer.message.startswith("verifier bug"):
+            continue
+        report = verify(spec, limit=20_000)
+        assert (report.verdict, report.message) == (answer.verdict, answer.message), spec.name
