@@ -11,7 +11,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from skep.btf.types import Array, Composite, Enumeration, Float, Int, Pointer, Struct
+from skep.btf.types import Array, Composite, Enumeration, Float, Int, Pointer
 from skep.stdlib.kfuncs import KfuncFlag
 from skep.verifier.kernel_contexts import CONTEXT_STRUCTURES
 from skep.verifier.kernel_types import KernelType, Parameters, TypeTable
@@ -226,7 +226,7 @@ def holds_only_numbers(table: TypeTable, type_id: int, depth: int = 0) -> bool:
     match type := table.btf.resolve(type_id):
         case Int() | Enumeration() | Float():
             return True
-        case Struct():
+        case Composite():
             if depth >= _NESTING:
                 return False
             return all(_element_holds_only_numbers(table, member.type, depth + 1) for member in type.members)

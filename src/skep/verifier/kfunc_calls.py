@@ -154,7 +154,27 @@ def _function(context: Context, slot: int, instruction: Instruction) -> tuple[Pa
     found = types.function_of(number) if number < len(types.btf) else None
     if found is None:
         raise Rejection(f"kernel btf_id {number} is not a function", instruction=slot)
+    _check_bound(found.name, slot)
     return found, False
+
+
+def _check_bound(name: str, slot: int) -> None:
+    """Refuse a function that asks a network device, of which the program would have to be made for one."""
+    if name.startswith("bpf_xdp_metadata_"):
+        raise Rejection("metadata kfuncs require device-bound program", instruction=slot, kfunc=name)
+
+
+def check_functions(context: Context) -> None:
+    """Refuse named functions that the program must not call at all, whether a path gets to the call or not."""
+    code = context.spec.instructions
+    for slot, reference in sorted(context.spec.references.items()):
+        if not isinstance(reference, KfuncReference) or code[slot].is_wide:
+            continue
+        if context.kernel_types.function(reference.name) is None:
+            continue
+        if not context.is_gpl:
+            raise Rejection("cannot call kernel function from non-GPL compatible program", instruction=slot)
+        _check_bound(reference.name, slot)
 
 
 #: Kernel functions that may be called while a spin lock is held.

@@ -6,7 +6,7 @@ Source: the kernel's ``Documentation/bpf/kfuncs.rst``; observed on Linux 6.18.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from skep.btf.types import Composite, Enumeration, Int, Struct, Void
 from skep.stdlib.kfuncs import KfuncFlag
@@ -26,10 +26,15 @@ from skep.verifier.register import (
     register,
 )
 from skep.verifier.rejection import NotCovered, Rejection
+from skep.verifier.scalar import signed32
 
 if TYPE_CHECKING:
     from skep.verifier.exploration import Explorer
     from skep.verifier.kfunc_calls import KfuncCall
+
+
+#: Functions that return the address of a number that programs may change.
+_WRITABLE: Final = frozenset({"bpf_session_cookie"})
 
 
 def plain_result(explorer: Explorer, call: KfuncCall) -> Register:
@@ -56,7 +61,8 @@ def plain_result(explorer: Explorer, call: KfuncCall) -> Register:
             f"kernel function {call.name} returns pointer type {type_keyword(target)} {target.name} is not supported"
         )
     else:
-        found = register(Kind.MEMORY, extent=target.size, flags=flags | READ_ONLY)
+        flags |= 0 if call.name in _WRITABLE else READ_ONLY
+        found = register(Kind.MEMORY, extent=target.size, flags=flags)
     return _identified(explorer, call, found)
 
 
@@ -97,7 +103,9 @@ def _read_only_cast(explorer: Explorer, call: KfuncCall) -> Register:
     types = explorer.context.kernel_types
     number = call.constant
     assert number is not None
-    found = types.btf[number] if number < len(types.btf) else None
+    if number >= len(types.btf):
+        raise Rejection(f"Unknown type ID {signed32(number)} passed to kfunc {call.name}", kfunc=call.name)
+    found = types.btf[number]
     if isinstance(found, Struct):
         return register(Kind.OBJECT, flags=UNTRUSTED, subject=types.type(number))
     if isinstance(found, Void):
@@ -105,8 +113,14 @@ def _read_only_cast(explorer: Explorer, call: KfuncCall) -> Register:
     raise Rejection("kfunc bpf_rdonly_cast type ID argument must be of a struct or void", kfunc=call.name)
 
 
+def _trap(explorer: Explorer, call: KfuncCall) -> Register:
+    """Where the compiler found that the program would do something that has no meaning."""
+    raise Rejection("unexpected __bpf_trap() due to uninitialized variable?", kfunc=call.name)
+
+
 #: Functions that return what they were given as another type.
 SPECIAL: dict[str, Callable[[Explorer, KfuncCall], Register]] = {
     "bpf_cast_to_kern_ctx": _to_kernel_context,
     "bpf_rdonly_cast": _read_only_cast,
+    "__bpf_trap": _trap,
 }

@@ -14,6 +14,7 @@ from skep.objects.kinds import ProgramType
 from skep.objects.spec import ProgramSpec
 from skep.verifier.attachment import check_attachment
 from skep.verifier.context import Context
+from skep.verifier.dead_functions import check_dead_functions
 from skep.verifier.effects import find_effects
 from skep.verifier.exceptions import find_callback
 from skep.verifier.exploration import INSTRUCTION_LIMIT, Explorer
@@ -22,7 +23,7 @@ from skep.verifier.global_functions import entry_state
 from skep.verifier.instructions import prepare
 from skep.verifier.investigation import investigate
 from skep.verifier.kernel_types import default_types
-from skep.verifier.kfunc_calls import parameter_counts
+from skep.verifier.kfunc_calls import check_functions, parameter_counts
 from skep.verifier.log import EVERYTHING, PATH, KernelLog, before_paths, log_of
 from skep.verifier.observer import Observer
 from skep.verifier.register import Kind, register
@@ -156,6 +157,7 @@ def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, 
         spec = fit(spec, KernelFacts(default_types) if facts is None else facts).program
     structure = Structure(spec)
     context = Context(spec, program_type, facts)
+    check_functions(context)
     callback = find_callback(structure, context)
     check_early_ends(context, structure.subprograms)
     context.catches = callback is not None
@@ -174,6 +176,7 @@ def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, 
     run.on_path = False
     private = has_private_stacks(structure, program_type, context.attach_type)
     check_stack_depth(structure, explorer.deepest, private=private)
+    check_dead_functions(structure, explorer.visits)
 
 
 def first_state() -> State:
