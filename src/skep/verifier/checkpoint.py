@@ -327,9 +327,13 @@ def _entry_fits(entry: _Entry, frames: list[Frame], ids: _Identities) -> bool:
             if not precise or (one is other and not one.id):
                 return True
             return _register_matches(one, other, True, ids, Match.PRUNE)
-        return (mine is theirs and not mine.is_spill and mine.object is None) or _slot_matches(
-            mine, theirs, precise, ids, Match.PRUNE
-        )
+        if mine.is_spill and theirs.is_spill:
+            if mine.bytes != theirs.bytes and not _bytes_match(mine.bytes, theirs.bytes):
+                return False
+            if mine.register is theirs.register and not mine.register.id and not mine.register.reference:
+                return True
+            return _register_matches(mine.register, theirs.register, precise, ids, Match.PRUNE)
+        return (mine is theirs and mine.object is None) or _slot_matches(mine, theirs, precise, ids, Match.PRUNE)
     register = frames[level].registers[index]
     if how == _NUMBER:
         return register.kind is _SCALAR
@@ -359,6 +363,8 @@ def _same_calls_and_holds(old: State, current: State, ids: _Identities) -> bool:
                 return False
     if old.rcu_depth != current.rcu_depth or old.preempt_depth != current.preempt_depth:
         return False
+    if len(old.frames) == 1:
+        return old.frames[0].rounds <= current.frames[0].rounds
     for one, other in zip(old.frames, current.frames, strict=True):
         if one.call_site != other.call_site or one.rounds > other.rounds:
             return False

@@ -6,6 +6,7 @@ A slot is immutable and interned like registers are. Byte 0 of ``bytes`` is the 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from skep.verifier.register import ANY_NUMBER, NOTHING, Kind, Register
@@ -98,8 +99,13 @@ def spilled(register: Register, size: int, before: Slot) -> Slot:
     """
     if size == SLOT_SIZE:
         return slot(SPILL * 8, register)
-    rest = "".join(byte if byte in (ZERO, INVALID) else MISC for byte in before.bytes[size:])
-    return slot(SPILL * size + rest, register)
+    return slot(_with_spill(before.bytes, size), register)
+
+
+@lru_cache(maxsize=1 << 12)
+def _with_spill(before: str, size: int) -> str:
+    rest = "".join([byte if byte in (ZERO, INVALID) else MISC for byte in before[size:]])
+    return SPILL * size + rest
 
 
 def scrubbed(before: Slot) -> Slot:

@@ -51,7 +51,7 @@ class StackLiveness:
                     self._predecessors.setdefault(successor, []).append(slot)
 
     def _instance(self, state: State, depth: int) -> _Instance:
-        chain = tuple(frame.call_site for frame in state.frames[1 : depth + 1])
+        chain = tuple([frame.call_site for frame in state.frames[1 : depth + 1]]) if depth else ()
         function = state.frames[depth].subprogram
         found = self._instances.get((chain, function))
         if found is None:
