@@ -27,7 +27,7 @@ _TAG: Final = "exception_callback:"
 def find_callback(structure: Structure, context: Context) -> Subprogram | None:
     """The function that exceptions go to, marked as that; None if no tag names one."""
     main = structure.subprograms[0]
-    if context.spec.btf is None or not main.type_id:
+    if context.spec.btf is None or not main.type_id or not context.spec.btf.names_with(_TAG):
         return None
     tags = [text for place, text in context.program_types.decl_tags(main.type_id) if text.startswith(_TAG)]
     if not tags:
