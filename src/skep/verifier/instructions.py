@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from skep.isa.instruction import wide_immediate
+from skep.isa.instruction import Instruction, wide_immediate
 from skep.isa.meaning import (
     AddressSpaceCast,
     Alu,
@@ -61,6 +61,8 @@ def _prepared(structure: Structure, context: Context, slot: int) -> Instruct:
             return _refuse("invalid BPF_LD_IMM insn")
     if isinstance(None if row is None else row.meaning, MayGoto) and instruction.imm:
         return _refuse(f"invalid may_goto imm {instruction.imm}")
+    if _is_packet_load(instruction) and context.type not in _PACKET_LOADERS:
+        return _refuse("BPF_LD_[ABS|IND] instructions not allowed for this program type")
     refusal = violation(instruction, row)
     if refusal is not None or row is None:
         return _refuse(refusal or f"unknown opcode {instruction.opcode:02x}")
@@ -108,6 +110,11 @@ def _fresh_result(call: Instruct) -> Instruct:
         call(explorer)
 
     return step
+
+
+def _is_packet_load(instruction: Instruction) -> bool:
+    """Whether it is a legacy packet load, whatever its other fields hold."""
+    return instruction.opcode & 0x07 == 0 and instruction.opcode & 0xE0 in (0x20, 0x40)
 
 
 def _refuse(message: str) -> Instruct:
@@ -167,8 +174,6 @@ def _packet_load(index: int | None) -> Instruct:
     """The step of a legacy packet load; ``index`` is the register with the position, if one has it."""
 
     def step(explorer: Explorer) -> None:
-        if explorer.context.type not in _PACKET_LOADERS:
-            raise Rejection("BPF_LD_[ABS|IND] instructions not allowed for this program type")
         readable(explorer, 6)
         check_nothing_held(explorer, "BPF_LD_[ABS|IND]")
         context = explorer.registers[6]
