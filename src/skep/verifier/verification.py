@@ -155,9 +155,9 @@ def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, 
         raise Rejection("the program is empty")
     if spec.core_relocations:
         spec = fit(spec, KernelFacts(default_types) if facts is None else facts).program
-    structure = Structure(spec)
     context = Context(spec, program_type, facts)
     check_functions(context)
+    structure = Structure(spec)
     callback = find_callback(structure, context)
     check_early_ends(context, structure.subprograms)
     context.catches = callback is not None
