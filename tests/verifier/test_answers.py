@@ -260,3 +260,10 @@ def test_what_linux_does_not_have_is_undecided(type: ProgramType | None) -> None
     report = verify(spec)
     assert report.verdict == "unsupported"
     assert report.explain().startswith("  cannot be decided: it depends on")
+
+
+def test_answers_are_given_before_any_path_is_followed() -> None:
+    report = verify(program("loop: r0 = 0\ngoto loop\nr1 = 0\nexit"))
+    assert (report.message, report.visits) == ("unreachable insn 2", ())
+    assert report.as_json()["costliest"] is None
+    assert "unreachable insn 2" in report.explain()

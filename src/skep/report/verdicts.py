@@ -113,11 +113,11 @@ def _table(reports: Sequence[Verdict]) -> Table:
 
     table = Table(header_style="dim", box=None, pad_edge=False)
     table.add_column("verdict", no_wrap=True)
-    table.add_column("program", overflow="fold")
+    table.add_column("program", no_wrap=True)
     table.add_column("instructions", justify="right", no_wrap=True)
     table.add_column("stack", justify="right", no_wrap=True)
     table.add_column("ms", justify="right", no_wrap=True)
-    table.add_column("why", overflow="fold")
+    table.add_column("why", overflow="fold", min_width=20)
     for one in reports:
         table.add_row(
             Text(one.verdict, style=_COLOURS[one.verdict]),

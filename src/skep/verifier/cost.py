@@ -64,7 +64,7 @@ def costliest(spec: ProgramSpec, visits: Sequence[int], branch_costs: Mapping[in
         (
             (sum(visits[first : last + 1]), first, last)
             for first, last in _loops(spec)
-            if visits[first] > 1 and last < len(visits)
+            if last < len(visits) and visits[first] > 1
         ),
         reverse=True,
     )
