@@ -121,6 +121,7 @@ def _reports(
         return
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
 
     global _shared
     _shared = programs
@@ -128,7 +129,15 @@ def _reports(
     with ProcessPoolExecutor(min(jobs, len(programs)), mp_context=context) as pool:
         waiting = [pool.submit(_verified_by_number, index, kernel, btf, log_level) for index in range(len(programs))]
         for index, one in enumerate(waiting):
-            yield one.result().of(programs[index])
+            try:
+                report = one.result()
+            except BrokenProcessPool:
+                raise RequestError(
+                    f"the process that verified {programs[index].name!r} or one after it was ended from outside, "
+                    f"perhaps for want of memory; try --jobs 1",
+                    file=programs[index].file,
+                ) from None
+            yield report.of(programs[index])
 
 
 #: The programs that the processes of a pool work on.
