@@ -170,7 +170,10 @@ def atomic(instruction: Instruction, row: Row) -> Instruct:
         if result is not None:
             writable(explorer, result)
         explorer.used = None
-        loaded = check(explorer, Access(dst, pointer, offset, size, strict=True))
+        access = Access(dst, pointer, offset, size, strict=True)
+        if pointer.kind is _STACK and not pointer.scalar.is_constant:
+            _refuse_somewhere_on_stack(explorer, access)
+        loaded = check(explorer, access)
         source = _source_of_used(explorer)
         # A store of any number: the old contents decide what it is.
         check(explorer, Access(dst, pointer, offset, size, _ANYTHING, None, strict=True))
@@ -182,11 +185,25 @@ def atomic(instruction: Instruction, row: Row) -> Instruct:
             if size < 8 and value.kind is _SCALAR:
                 value = number(zero_extended(value.scalar, size), value.id, value.flags, value.offset)
             registers[result] = value
-            explorer.sources[result] = source
+            # Linux goes on tracing what was exchanged or added too.
+            explorer.sources[result] |= source
         _check_same_kind(explorer, pointer)
         explorer.next = explorer.index + 1
 
     return step
+
+
+def _refuse_somewhere_on_stack(explorer: Explorer, access: Access) -> None:
+    """Refuse to update a place on the stack that is not known, as Linux does: what is there stays unknown."""
+    pointer, offset = access.pointer, access.offset + access.pointer.offset
+    _check_alignment(explorer, access)
+    stack_access.bounds(explorer, access.index, pointer, offset, access.size, " read from")
+    raise Rejection(
+        "variable offset stack pointer cannot be passed into helper function; "
+        f"var_off={tnum_text(pointer.scalar.bits)} off={offset} size={access.size}",
+        register=access.index,
+        pointer=pointer,
+    )
 
 
 _ANYTHING: Final = ANY_NUMBER
