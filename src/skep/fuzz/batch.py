@@ -40,8 +40,8 @@ LEVELS = (-1, 1, *(-1,) * 7, 3, *(-1,) * 6)
 
 #: Instructions that skep's verifier may follow in one program; few need a hundred.
 _FOLLOWED = 5_000
-#: How the kernel begins to speak of itself, and of what a program is loaded with, which damage does not follow.
-_NO_VERDICTS = ("verifier bug", "number of funcs in func_info", "missing btf func_info", "same insn cannot be used")
+#: How the kernel begins to speak of what a program is loaded with, which damage does not follow.
+_NO_VERDICTS = ("number of funcs in func_info", "missing btf func_info", "same insn cannot be used")
 
 
 @dataclass(slots=True)

@@ -122,8 +122,8 @@ def _summary(outcome: Outcome) -> str:
         why += [f"the interpreter stopped it on the first input: {outcome.fault}"] if outcome.fault else []
         return "; ".join([f"{label}: not compared", *why, *_verdicts(outcome)])
     verdict = "DIFFERS" if outcome.differences else "the same"
-    notes = [f"{label}: {verdict} on {_and(outcome.engines)}, {outcome.tried} inputs"]
-    notes += [f"{outcome.refused} inputs were refused"] if outcome.refused else []
+    notes = [f"{label}: {verdict} on {_and(outcome.engines)}, {_counted(outcome.tried, 'input')}"]
+    notes += [f"{_counted(outcome.refused, 'input')} refused"] if outcome.refused else []
     notes += [f"with constants for what {_and(outcome.replaced)} return"] if outcome.replaced else []
     if outcome.fault:
         notes += [f"on the next one the interpreter stopped it, and the JIT was kept from it: {outcome.fault}"]
