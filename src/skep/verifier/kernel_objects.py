@@ -147,9 +147,9 @@ def _flags(explorer: Explorer, pointer: Register, place: Place) -> int:
             return found & ~UNTRUSTED | TRUSTED
         if listed(_TRUSTED_OR_NULL):
             return found & ~UNTRUSTED | TRUSTED | MAYBE_NULL
-    if not sections.in_rcu(explorer):
-        return found | UNTRUSTED
     if is_trusted(pointer) or is_rcu(pointer):
+        if not sections.in_rcu(explorer):
+            return found | UNTRUSTED
         if listed(_RCU):
             return found & ~UNTRUSTED | RCU
         if listed(_RCU_OR_NULL) or "rcu" in place.tags:

@@ -209,8 +209,8 @@ def check_plain_memory(explorer: Explorer, call: KfuncCall, argument: Argument, 
 def _check_both_ways(explorer: Explorer, call: KfuncCall, index: int, size: int, *, zero: bool = False) -> None:
     """Memory that a function may read and write, null where it may be null."""
     passed = explorer.registers[index]
-    if passed.kind is Kind.CONTEXT and size and explorer.context.type in _OWN_CONTEXT:
-        for value in (None, ANY_NUMBER):
+    if passed.kind is Kind.CONTEXT and explorer.context.type in _OWN_CONTEXT and (size or zero):
+        for value in (None, ANY_NUMBER) if size else ():
             context_access(explorer, Access(index, passed, passed.offset + size - 1, 1, value))
         return
     if passed.is_pointer and passed.flags & MAYBE_NULL:
