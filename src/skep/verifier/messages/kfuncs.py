@@ -42,6 +42,13 @@ FORMS: tuple[MessageForm, ...] = (
         "Declare it extern ... __ksym __weak, and check it for null.",
     ),
     form(
+        r"metadata kfuncs require device-bound program",
+        "permissions",
+        "A function that reads metadata of a network card is called by a program that is bound to none.",
+        "What the card knows of a packet is in a form of its own.",
+        "Load the program for one interface (BPF_F_XDP_DEV_BOUND_ONLY and its index).",
+    ),
+    form(
         r"kfunc (?P<kfunc>\w+)#\d+ reference has not been acquired before",
         "references",
         "{kfunc}() releases something that the program does not own.",

@@ -131,7 +131,8 @@ FORMS: tuple[MessageForm, ...] = (
         tales_memory.stack,
     ),
     form(
-        r"invalid (unbounded )?variable-offset (?P<way>.*) stack R(?P<register>\d+).*",
+        r"invalid (unbounded )?variable-offset (?P<way>.*) stack R(?P<register>\d+).*|"
+        r"variable offset stack pointer cannot be passed into helper function; .*",
         "stack",
         "An access to a local array may leave the stack.",
         "The index is not bounded tightly enough for the array it is used with.",

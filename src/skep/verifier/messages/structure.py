@@ -40,6 +40,14 @@ FORMS: tuple[MessageForm, ...] = (
         "uninitialised variable, an endless loop without effect): look for that too.",
     ),
     form(
+        r"unexpected __bpf_trap\(\) due to uninitialized variable\?",
+        "structure",
+        "The path gets to code that clang took for impossible.",
+        "Where a variable is used that nothing was written to, clang puts a trap in the place of the code.",
+        "Compile with -Wall, and initialise the variable that it names.",
+        telling.usual,
+    ),
+    form(
         r"unreachable insn (?P<slot>\d+)",
         "structure",
         "No path leads to instruction {slot}.",
