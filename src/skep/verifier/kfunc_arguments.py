@@ -209,8 +209,7 @@ def kind_of(explorer: Explorer, call: KfuncCall, argument: Argument) -> Argument
 
 def is_context(context: Context, target: KernelType) -> bool:
     """Whether a pointer to this type is one to the program's context."""
-    names = CONTEXT_STRUCTURES.get(context.type)
-    return names is not None and target.name == names[0]
+    return target.name == CONTEXT_STRUCTURES.get(context.type)
 
 
 def _is_struct(type: KernelType) -> bool:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 from skep.btf.types import Composite, Enumeration, Int, Struct, Void
 from skep.stdlib.kfuncs import KfuncFlag
 from skep.verifier import references
-from skep.verifier.kernel_contexts import CONTEXT_STRUCTURES
 from skep.verifier.kfunc_arguments import type_keyword
 from skep.verifier.register import (
     ANY_NUMBER,
@@ -92,10 +91,14 @@ def _identified(explorer: Explorer, call: KfuncCall, found: Register) -> Registe
 def _to_kernel_context(explorer: Explorer, call: KfuncCall) -> Register:
     """The kernel's own structure behind the context."""
     context = explorer.context
-    names = CONTEXT_STRUCTURES.get(context.type)
-    if names is None or not names[1]:
+    types = context.kernel_types
+    table = types.find_struct("bpf_ctx_convert")
+    member = None if table is None else types.btf.member(table.id, f"BPF_PROG_TYPE_{context.type.name}_kern")
+    if member is None:
         raise NotCovered(f"bpf_cast_to_kern_ctx in {context.type.label} programs")
-    return register(Kind.OBJECT, flags=TRUSTED, subject=context.kernel_types.struct(names[1]))
+    if not isinstance(types.btf[member.type], Struct):
+        raise Rejection(f"kern ctx type id {member.type} is not a struct", kfunc=call.name)
+    return register(Kind.OBJECT, flags=TRUSTED, subject=types.type(member.type))
 
 
 def _read_only_cast(explorer: Explorer, call: KfuncCall) -> Register:
@@ -103,6 +106,7 @@ def _read_only_cast(explorer: Explorer, call: KfuncCall) -> Register:
     types = explorer.context.kernel_types
     number = call.constant
     assert number is not None
+    number &= 0xFFFFFFFF
     if number >= len(types.btf):
         raise Rejection(f"Unknown type ID {signed32(number)} passed to kfunc {call.name}", kfunc=call.name)
     found = types.btf[number]
