@@ -231,7 +231,8 @@ def _narrowed(facts: Facts) -> Facts:
     for low, high in ((umin, umax), (smin, smax)):
         first, last = low & U32, high & U32
         if low >> 32 == high >> 32:
-            umin32, umax32 = max(umin32, first), min(umax32, last)
+            if first <= last:
+                umin32, umax32 = max(umin32, first), min(umax32, last)
             if signed32(first) <= signed32(last):
                 smin32, smax32 = max(smin32, signed32(first)), min(smax32, signed32(last))
         # One that steps over a multiple of 4 GiB is one of signed lower halves around 0.
