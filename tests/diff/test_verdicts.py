@@ -113,6 +113,13 @@ def test_only_decided_answers_differ() -> None:
     assert not differ({"kernel": no})
 
 
+@same_version
+def test_where_the_kernel_put_an_instruction_is_no_difference() -> None:
+    bug = "verifier bug: No program to jit at insn {} (subprog < 0)"
+    assert not differ({"skep": Verdict("reject", bug.format(68)), "kernel": Verdict("reject", bug.format(93))})
+    assert differ({"skep": Verdict("reject", "R1 !read_ok"), "kernel": Verdict("reject", "R2 !read_ok")})
+
+
 @needs_kernel
 def test_constants_for_the_time_do_not_change_the_verdict() -> None:
     path = EXAMPLES / "rate_limiter.bpf.o"
