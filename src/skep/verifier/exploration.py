@@ -52,7 +52,8 @@ class Explorer:
         self.flow = flow
         self.liveness = liveness
         self._instructs = instructs
-        self._explored: dict[int, list[Checkpoint]] = {}
+        #: By instruction and by the call that the running function came from, as Linux keeps them apart.
+        self._explored: dict[tuple[int, int], list[Checkpoint]] = {}
         #: Instructions with a kept state that was finished and not yet rid of what is dead.
         self._unclean: set[int] = set()
         self._waiting: list[tuple[State, int, int]] = []
@@ -227,7 +228,7 @@ class Explorer:
         open_loop = flow.forced[index]
         forced = open_loop or state.history_length > _LONGEST_HISTORY
         keep = forced or (jumps >= 2 and processed >= 8)
-        kept = self._explored.get(index)
+        kept = self._explored.get((index, self.frame.call_site))
         if kept is not None:
             if index in self._unclean:
                 self._clean_finished(kept, index)
@@ -317,7 +318,7 @@ class Explorer:
         self._jumps_at_last = self.jumps
         self._processed_at_last = self.processed
         checkpoint = Checkpoint(state.copy(), index)
-        self._explored.setdefault(index, []).insert(0, checkpoint)
+        self._explored.setdefault((index, self.frame.call_site), []).insert(0, checkpoint)
         self._enter_loop(checkpoint)
         for frame in state.frames:
             frame.kept()
