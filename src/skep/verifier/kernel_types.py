@@ -251,6 +251,12 @@ class TypeTable:
         """Whether these types say which functions programs may call."""
         return self.btf.find(_KFUNC, Kind.DECL_TAG) is not None
 
+    def tagged(self, tag: str) -> list[int]:
+        """The types with a declaration tag on the whole."""
+        self.decl_tags(0)
+        assert self._decl_tags is not None
+        return [type_id for type_id, tags in self._decl_tags.items() if (-1, tag) in tags]
+
     def is_kfunc(self, type_id: int) -> bool:
         """Whether a function is one that programs may call."""
         return (-1, _KFUNC) in self.decl_tags(type_id)
