@@ -1,8 +1,8 @@
-"""Packet captures: pcap files, and pcapng files through python-pcapng, to packets in memory and back.
+"""Packet captures: pcap files (through dpkt) and pcapng files (through python-pcapng) to packets in memory and back.
 
 Timestamps are kept in whole nanoseconds since 1970, whatever the resolution of the file. A capture that ends in the
-middle of a packet is an error that names the packet, not a shorter capture: the library would pass over it, so every
-read is checked here. The form of pcap files is that of draft-ietf-opsawg-pcap.
+middle of a packet is an error that names the packet, not a shorter capture: the libraries would pass over it, so
+every read they make is checked here.
 """
 
 from __future__ import annotations
@@ -37,17 +37,10 @@ _LINK_NAMES = {
 
 
 _PCAPNG_MAGIC = b"\x0a\x0d\x0d\x0a"
-_NANOSECONDS = 0xA1B23C4D
-#: What a pcap file begins with: nanoseconds a tick, and how many bytes a record header has beyond the usual ones.
-#: The last is Kuznetzov's variant.
-_PCAP_KINDS = {0xA1B2C3D4: (1000, 0), _NANOSECONDS: (1, 0), 0xA1B2CD34: (1000, 8)}
+#: Micro- and nanosecond pcap in both byte orders, and Kuznetzov's variant with longer record headers.
 _PCAP_MAGICS = {
-    struct.pack(order + "I", magic): (order, *kind) for magic, kind in _PCAP_KINDS.items() for order in "<>"
+    magic.to_bytes(4, order) for magic in (0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34) for order in ("little", "big")
 }
-#: The file header behind the magic number: version, two fields that nobody fills in, longest packet, link type; and
-#: that of a record: seconds, ticks, bytes kept, bytes there were.
-_FILE_HEADER, _RECORD_HEADER = "HHiIII", "IIII"
-_LONGEST = 262144
 #: What the pcapng library lets through on damaged files beside its own exceptions.
 _PCAPNG_SURPRISES = (
     ValueError,
@@ -138,7 +131,7 @@ def _read(file: _CompleteReads) -> Capture:
     if magic == _PCAPNG_MAGIC:
         return _read_pcapng(file)
     if magic in _PCAP_MAGICS:
-        return _read_pcap(file, *_PCAP_MAGICS[magic])
+        return _read_pcap(file)
     raise CaptureError(f"this is neither a pcap nor a pcapng file: it begins with {magic.hex(' ')}", file=file.name)
 
 
@@ -148,20 +141,23 @@ def _damaged(file: _CompleteReads, error: Exception) -> CaptureError:
     )
 
 
-def _read_pcap(file: _CompleteReads, order: str, tick: int, further: int) -> Capture:
-    header = struct.Struct(order + _FILE_HEADER)
-    record = struct.Struct(order + _RECORD_HEADER)
-    file.read(4)
-    # Above the link type stands how long a checksum ends each frame, if somebody knew.
-    link = header.unpack(file.read(header.size))[-1] & 0xFFFF
+def _read_pcap(file: _CompleteReads) -> Capture:
+    import dpkt
+
     packets: list[Packet] = []
-    file.boundary = file.tell()
-    while head := file.read(record.size):
-        seconds, ticks, kept, _ = record.unpack(head)
-        file.read(further)
-        packets.append(Packet(file.read(kept), seconds * 1_000_000_000 + ticks * tick))
-        file.packets += 1
+    try:
+        reader = dpkt.pcap.Reader(file)
+        # The upper half says how long a checksum ends each frame.
+        link = int(reader.datalink()) & 0xFFFF
         file.boundary = file.tell()
+        for time, data in reader:
+            # Microseconds come as a float, exact to a quarter of one in this century; nanoseconds as a Decimal.
+            exact = round(time * 1_000_000) * 1000 if isinstance(time, float) else int(time * 1_000_000_000)
+            packets.append(Packet(bytes(data), exact))
+            file.packets += 1
+            file.boundary = file.tell()
+    except (ValueError, dpkt.Error, struct.error, ArithmeticError) as error:
+        raise _damaged(file, error) from None
     return Capture(file.name, link, packets)
 
 
@@ -225,13 +221,14 @@ class CaptureWriter:
     """Appends packets to an open capture file."""
 
     def __init__(self, file: IO[bytes], link: int) -> None:
-        self._file = file
-        file.write(struct.pack(f"<I{_FILE_HEADER}", _NANOSECONDS, 2, 4, 0, 0, _LONGEST, link))
+        import dpkt
+
+        self._writer = dpkt.pcap.Writer(file, nano=True, linktype=link, snaplen=262144)
 
     def write(self, packet: Packet) -> None:
         """Append one packet."""
-        seconds, nanoseconds = divmod(packet.time, 1_000_000_000)
-        size = len(packet.data)
-        # Seconds have 32 bits in this format.
-        seconds &= 0xFFFFFFFF
-        self._file.write(struct.pack(f"<{_RECORD_HEADER}", seconds, nanoseconds, size, size) + packet.data)
+        from decimal import Decimal
+
+        # The file has 32 bits for the seconds: the year 2106 begins again at 1970.
+        time = packet.time % (1_000_000_000 << 32)
+        self._writer.writepkt(packet.data, ts=Decimal(time) / 1_000_000_000)
