@@ -45,6 +45,7 @@ def command(paths: tuple[str, ...], names: tuple[str, ...], as_json: bool) -> in
             passed += outcome.passed
             if as_json:
                 result = {
+                    "kind": "conformance",
                     "file": case.file,
                     "engine": name,
                     "passed": outcome.passed,
