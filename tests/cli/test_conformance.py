@@ -44,6 +44,7 @@ def test_failures_are_listed_and_counted(folder: Path) -> None:
 def test_json(folder: Path) -> None:
     rows = [json.loads(line) for line in run(folder, "--engine", "interpreter", "--json").output.splitlines()]
     assert rows[1] == {
+        "kind": "conformance",
         "file": str(folder / "good.data"),
         "engine": "interpreter",
         "passed": True,
