@@ -15,21 +15,22 @@ from skep.verifier.returns import check_nothing_held, check_result
 from skep.verifier.signatures import Takes
 
 if TYPE_CHECKING:
+    from skep.objects.spec import FunctionSpec
     from skep.verifier.context import Context
     from skep.verifier.exploration import Explorer
     from skep.verifier.kfunc_calls import KfuncCall
     from skep.verifier.signatures import Signature
-    from skep.verifier.structure import Structure, Subprogram
 
 _TAG: Final = "exception_callback:"
 
 
-def find_callback(structure: Structure, context: Context) -> Subprogram | None:
-    """The function that exceptions go to, marked as that; None if no tag names one."""
-    main = structure.subprograms[0]
-    if context.spec.btf is None or not main.type_id or not context.spec.btf.names_with(_TAG):
+def find_callback(context: Context) -> FunctionSpec | None:
+    """The function that exceptions go to; None if no tag on the program names one."""
+    spec = context.spec
+    main = spec.functions[0].type_id if spec.functions else 0
+    if spec.btf is None or not main or not spec.btf.names_with(_TAG):
         return None
-    tags = [text for place, text in context.program_types.decl_tags(main.type_id) if text.startswith(_TAG)]
+    tags = [text for place, text in context.program_types.decl_tags(main) if text.startswith(_TAG)]
     if not tags:
         return None
     if len(tags) > 1:
@@ -42,11 +43,10 @@ def find_callback(structure: Structure, context: Context) -> Subprogram | None:
     assert isinstance(function, Function)
     if function.linkage is not Linkage.GLOBAL:
         raise Rejection(f"exception callback '{name}' must have global linkage")
-    for one in structure.subprograms:
+    for one in spec.functions:
         if one.type_id == described.id:
             if one.start == 0:
                 raise Rejection("invalid exception callback insn_off in func_info: 0")
-            one.is_exception_callback = True
             return one
     raise Rejection("exception callback type id not found in func_info")
 

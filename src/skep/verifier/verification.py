@@ -156,9 +156,11 @@ def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, 
     if spec.core_relocations:
         spec = fit(spec, KernelFacts(default_types) if facts is None else facts).program
     context = Context(spec, program_type, facts)
+    callback = find_callback(context)
     check_functions(context)
     structure = Structure(spec)
-    callback = find_callback(structure, context)
+    if callback is not None:
+        structure.by_start[callback.start].is_exception_callback = True
     check_early_ends(context, structure.subprograms)
     context.catches = callback is not None
     context.check_maps()
