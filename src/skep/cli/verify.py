@@ -152,7 +152,23 @@ def _verified_by_number(index: int, kernel: str, btf: tuple[str, ...], log_level
 def _verified(program: ProgramSpec, kernel: str, btf: tuple[str, ...], log_level: int) -> Report:
     from skep.verifier import verify
 
-    return verify(program, kernel=kernel, log_level=log_level, facts=_facts(btf))
+    asks = any(map.configuration for map in program.maps.values())
+    return verify(program, kernel=kernel, log_level=log_level, facts=_running() if asks and not btf else _facts(btf))
+
+
+@cache
+def _running() -> KernelFacts | None:
+    """The running kernel, for programs that ask for its configuration, if it tells that and its types."""
+    from skep.engines.kernel.kconfig import kernel_config
+    from skep.engines.kernel.running import RUNNING_KERNEL
+    from skep.errors import KernelError
+
+    try:
+        RUNNING_KERNEL.types()
+        kernel_config()
+    except KernelError:
+        return None
+    return RUNNING_KERNEL
 
 
 @cache

@@ -153,7 +153,7 @@ def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, 
         raise NotCovered(f"programs of type {program_type.label}, which Linux does not have")
     if not spec.instructions:
         raise Rejection("the program is empty")
-    if spec.core_relocations:
+    if spec.core_relocations or any(map.configuration for map in spec.maps.values()):
         spec = fit(spec, KernelFacts(default_types) if facts is None else facts).program
     context = Context(spec, program_type, facts)
     callback = find_callback(context)
