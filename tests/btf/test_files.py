@@ -112,6 +112,13 @@ def test_a_modules_types_continue_those_of_its_kernel(tmp_path: Path) -> None:
         read_btf(str(file))
 
 
+def test_another_kernels_types_are_no_modules(tmp_path: Path) -> None:
+    file = tmp_path / "vmlinux"
+    file.write_bytes(types().encode())
+    with pytest.raises(BtfError, match="vmlinux: these types stand alone"):
+        read_btf(str(file), types())
+
+
 @pytest.mark.parametrize(
     ("data", "problem"),
     [

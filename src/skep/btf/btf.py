@@ -191,6 +191,11 @@ class Btf:
         """Bytes of strings, those of the base included: where the next split BTF's strings start."""
         return self._first_string + len(self._strings)
 
+    @property
+    def stands_alone(self) -> bool:
+        """Whether the strings are a whole of their own, though a base may have been given to read them with."""
+        return self._strings.startswith(b"\0")
+
     def string(self, offset: int) -> str:
         """The text at ``offset`` of the string section; bytes that are not UTF-8 become U+FFFD.
 

@@ -151,7 +151,11 @@ def _from_bytes(data: bytes, base: Btf | None) -> Btf:
         raise BtfError(
             "this is a kernel as it is booted, compressed; take the vmlinux out with the kernel's extract-vmlinux"
         )
-    return Btf.parse(data, base)
+    found = Btf.parse(data, base)
+    # The strings of types that stand alone begin with the empty one; what continues others finds that in them.
+    if base is not None and found.stands_alone:
+        raise BtfError("these types stand alone, as a kernel's do; a module's would continue those named before")
+    return found
 
 
 def _from_elf(data: bytes | mmap.mmap, base: Btf | None) -> Btf:
