@@ -7,6 +7,7 @@ import gc
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from skep.errors import UnsupportedError
 from skep.objects.fitting import KernelFacts, fit
@@ -155,6 +156,8 @@ def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, 
         raise Rejection("the program is empty")
     if spec.core_relocations or any(map.configuration for map in spec.maps.values()):
         spec = fit(spec, KernelFacts(default_types) if facts is None else facts).program
+        if facts is None or facts.settings is None:
+            spec = _with_unknown_configuration(spec)
     context = Context(spec, program_type, facts)
     callback = find_callback(context)
     check_functions(context)
@@ -179,6 +182,12 @@ def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, 
     private = has_private_stacks(structure, program_type, context.attach_type)
     check_stack_depth(structure, explorer.deepest, private=private)
     check_dead_functions(structure, explorer.visits)
+
+
+def _with_unknown_configuration(spec: ProgramSpec) -> ProgramSpec:
+    """The program where nobody says how the kernel was configured: what it reads of that may be anything."""
+    maps = {name: replace(map, contents=None) if map.configuration else map for name, map in spec.maps.items()}
+    return replace(spec, maps=MappingProxyType(maps))
 
 
 def first_state() -> State:
