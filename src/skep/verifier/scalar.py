@@ -135,10 +135,10 @@ def contradictory(facts: Facts) -> bool:
 
 
 def made(facts: Facts) -> Scalar:
-    """The scalar with ``facts``, settled; if they contradict each other only the bits are kept, as Linux does."""
+    """The scalar with ``facts``, settled. Of facts that contradict each other only the bits are kept, as Linux does."""
     facts = settled(facts)
     if contradictory(facts):
-        facts = (facts[0], facts[1], *_ANYTHING)
+        facts = (facts[0], facts[1], *_ANYTHING) if facts[1] else _of_number(facts[0])
     return _interned(facts)
 
 
