@@ -135,7 +135,7 @@ def contradictory(facts: Facts) -> bool:
 
 
 def made(facts: Facts) -> Scalar:
-    """The scalar with ``facts``, settled. Of facts that contradict each other only the bits are kept, as Linux does."""
+    """The scalar with ``facts``, settled; of facts that contradict each other only the bits are kept, as in Linux."""
     facts = settled(facts)
     if contradictory(facts):
         facts = (facts[0], facts[1], *_ANYTHING) if facts[1] else _of_number(facts[0])
