@@ -135,4 +135,12 @@ FORMS: tuple[MessageForm, ...] = (
         "Pair each save with one restore, of the same variable, innermost first.",
         tales_held.section,
     ),
+    form(
+        r"kern ctx type id \d+ is not a struct",
+        "arguments",
+        "bpf_cast_to_kern_ctx() has nothing to cast to in programs of this type.",
+        "The kernel keeps no structure of its own behind the context of this program type.",
+        "Read the fields of the context itself, or use a program type whose context has a structure behind it, such as "
+        "xdp or tc.",
+    ),
 )
