@@ -140,7 +140,7 @@ FORMS: tuple[MessageForm, ...] = (
         "arguments",
         "bpf_cast_to_kern_ctx() has nothing to cast to in programs of this type.",
         "The kernel keeps no structure of its own behind the context of this program type.",
-        "Read the fields of the context itself, or use a program type whose context has a structure behind it, such as "
-        "xdp or tc.",
+        "Read the fields of the context itself, or use a program type whose context has a structure behind it, "
+        "such as xdp or tc.",
     ),
 )
