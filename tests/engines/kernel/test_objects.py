@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,9 +63,14 @@ def test_tables_of_programs_are_made_and_not_registered() -> None:
     assert not available.exists() or "skep" not in available.read_text(encoding="ascii").split()
 
 
-def test_a_member_of_a_table_alone_asks_for_its_object() -> None:
+def test_a_member_of_a_table_loads_alone() -> None:
+    assert Kernel().verdict(open_object(OBJECTS / "struct_ops.bpf.o")["threshold"]).accepted
+
+
+def test_a_member_that_no_table_holds_asks_for_its_object() -> None:
+    spec = replace(open_object(OBJECTS / "struct_ops.bpf.o")["threshold"], tables=())
     with pytest.raises(LoadError, match="load the object as a whole"):
-        Kernel().load(open_object(OBJECTS / "struct_ops.bpf.o")["threshold"])
+        Kernel().load(spec)
 
 
 def test_an_object_of_the_other_byte_order_is_refused() -> None:
