@@ -52,7 +52,7 @@ _VIRTUAL = int(ClockMode.VIRTUAL)
 
 @struct
 class Record:
-    """One packet: where it lies and when it came (nanoseconds), then what became of it in the last round."""
+    """One packet: where it lies and when it came (nanoseconds), then, where it is kept, what became of it."""
 
     data: Ptr[u8]
     time: u64
@@ -302,13 +302,14 @@ def run_batch(
                     return True
                 retval = u32(r0)
                 batch.r0 = r0
-                record.retval = retval
                 slot = address_of(batch.counts[u64(retval) % COUNTED])
                 if likely(slot.times != 0 and slot.retval == retval):
                     slot.times += 1
                 else:
                     count_new(batch, retval)
                 if keeps:
+                    # Only here: records lie side by side, and a store to one takes its line from the other CPU.
+                    record.retval = retval
                     start = left(batch, record)
                     memory_copy(batch.output, start, record.left_length)
                     record.left = batch.output
