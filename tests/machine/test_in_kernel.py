@@ -130,3 +130,19 @@ def test_programs_over_memory_use_maps_on_every_engine(engine: str) -> None:
         # Memory of another length is another program to the kernel, with the same maps.
         assert [program.run(data).retval for data in (b"\x2a\0\0\0", b"\x07", b"\x01\0\0\0")] == [42, 49, 50]
         assert list(machine.maps["counts"].items()) == [(bytes(4), (50).to_bytes(8, "little"))]
+
+
+def test_one_run_may_be_on_another_engine() -> None:
+    packet = bytes(60)
+    with Machine() as machine:
+        program = machine.load(counter())
+        here = program.run(packet)
+        there = program.run(packet, engine="kernel")
+        again = program.run(packet, engine="interpreter")
+        assert (there.retval, there.packet) == (here.retval, here.packet) == (again.retval, again.packet)
+        assert program.on("kernel") is program.on("kernel")
+        assert program.on("jit") is program
+        with pytest.raises(RequestError, match="there is no engine 'gcc'"):
+            program.run(packet, engine="gcc")
+    with Machine(engine="kernel") as machine:
+        assert machine.load(counter()).run(packet, engine="jit").retval == here.retval

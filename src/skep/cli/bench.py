@@ -40,7 +40,7 @@ def command(
     """Time a program on the JIT, in the kernel and on the interpreter.
 
     The engines' fixed cost, the time of a program that only returns, is measured too: the last column is without it.
-    The program is trusted: the JIT runs it without a proof that it is safe.
+    The JIT verifies it first, outside of the time; so does the kernel.
     """
     from skep import objects
     from skep.cli.diff import chosen_type, given_inputs

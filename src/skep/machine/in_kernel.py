@@ -79,13 +79,23 @@ class ProgramInKernel(Program):
         super().__init__(machine, spec, kind, "kernel", None)
         self.in_kernel = loaded
 
-    def run(self, packet: bytes = b"", *, context: bytes = b"", repeat: int = 1, cpu: int = 0) -> Result:
+    def run(
+        self,
+        packet: bytes = b"",
+        *,
+        context: bytes = b"",
+        repeat: int = 1,
+        cpu: int = 0,
+        engine: str | None = None,
+    ) -> Result:
         """Run on ``packet`` in the kernel; see `Program.run`.
 
         The kernel repeats without laying the packet out anew: each run finds what the one before it left. Its time
         of one run is what it measures itself. The thread's own CPU is what the program runs on. Raises KernelError
         for what the kernel refuses.
         """
+        if engine is not None and engine != self.engine:
+            return self.on(engine).run(packet, context=context, repeat=repeat, cpu=cpu)
         if repeat < 1:
             raise RequestError(f"a program cannot be run {repeat} times; repeat is at least 1")
         if cpu:

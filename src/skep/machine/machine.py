@@ -77,6 +77,7 @@ class Machine:
         self._tails: dict[str, dict[str, dict[int, Loaded]]] = {}
         self._frames: dict[tuple[ProgramType, int], Frame] = {}
         self._kernel: KernelSide | None = None
+        self._beside: dict[bool, Machine] = {}
 
     def __enter__(self) -> Machine:
         return self
@@ -181,8 +182,24 @@ class Machine:
             raise RequestError("a program in the kernel cannot be put into a program array from here")
         self._place(array, index, program.engine, program.loaded)
 
+    def load_beside(self, spec: ProgramSpec, engine: str, type: ProgramType) -> Program:
+        """``spec`` on another engine than this machine's programs: for comparing runs.
+
+        The interpreter and the JIT share this machine's maps. The kernel has maps of its own, filled as the object
+        says: between it and the others a second machine stands, which is closed with this one.
+        """
+        self._check_engine(engine)
+        in_kernel = engine == KERNEL
+        if in_kernel == (self.engine == KERNEL):
+            return self.load(spec, engine=engine, type=type)
+        if in_kernel not in self._beside:
+            self._beside[in_kernel] = Machine(len(self.cpus), engine=engine)
+        return self._beside[in_kernel].load(spec, engine=engine, type=type)
+
     def close(self) -> None:
         """Give everything back; nothing that was loaded here can run afterwards. May be called twice."""
+        for beside in self._beside.values():
+            beside.close()
         for _, loaded in self._loaded.values():
             loaded.close()
         for one in self._maps.values():

@@ -42,6 +42,7 @@ class Program:
         self.kind = kind
         self.engine = engine
         self._loaded = loaded
+        self._elsewhere: dict[str, Program] = {}
 
     def __repr__(self) -> str:
         return f"<program {self.spec.name}: {self.kind.label}, on the {self.engine}>"
@@ -58,13 +59,32 @@ class Program:
             raise RequestError(f"program {self.name!r} runs in the kernel, and what runs there has no address here")
         return self._loaded
 
-    def run(self, packet: bytes = b"", *, context: bytes = b"", repeat: int = 1, cpu: int = 0) -> Result:
+    def on(self, engine: str) -> Program:
+        """This program on another engine; the kernel and this process have maps of their own."""
+        if engine == self.engine:
+            return self
+        if engine not in self._elsewhere:
+            self._elsewhere[engine] = self.machine.load_beside(self.spec, engine, self.kind.type)
+        return self._elsewhere[engine]
+
+    def run(
+        self,
+        packet: bytes = b"",
+        *,
+        context: bytes = b"",
+        repeat: int = 1,
+        cpu: int = 0,
+        engine: str | None = None,
+    ) -> Result:
         """Run on ``packet``, which starts with its Ethernet header (for ``raw``: on a copy of this memory).
 
-        ``context`` is what the caller of BPF_PROG_TEST_RUN gives as ``ctx_in``. Each of ``repeat`` runs starts with
+        ``engine`` names another engine for this run, "kernel" too (see `on`). ``context`` is what the caller of
+        BPF_PROG_TEST_RUN gives as ``ctx_in``. Each of ``repeat`` runs starts with
         the packet and context as given; maps keep what a run did to them. Raises RequestError for an input that the
         program type does not take, and Fault where the interpreter stops the program.
         """
+        if engine is not None and engine != self.engine:
+            return self.on(engine).run(packet, context=context, repeat=repeat, cpu=cpu)
         if repeat < 1:
             raise RequestError(f"a program cannot be run {repeat} times; repeat is at least 1")
         packet = bytes(packet)
