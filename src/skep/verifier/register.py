@@ -13,7 +13,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Final
 
-from skep.verifier.scalar import UNKNOWN, Scalar, constant, scalar
+from skep.verifier.scalar import UNKNOWN, Scalar, constant
 
 #: The number zero, the variable part of a pointer that nothing unknown was added to.
 ZERO: Final = constant(0)
@@ -231,9 +231,3 @@ def with_id(base: Register, id: int) -> Register:
     if base.kind is Kind.SCALAR:
         return number(base.scalar, id, base.flags if id else 0, base.offset if id else 0)
     return at(base, base.scalar, base.offset, id, base.extent)
-
-
-@lru_cache(maxsize=1 << 14)
-def pointer_scalar(value: Scalar) -> Scalar:
-    """The variable part of a pointer's offset: its lower half is not followed on its own, only as the whole tells."""
-    return scalar(value.bits, (value.umin, value.umax), (value.smin, value.smax)) or UNKNOWN

@@ -27,6 +27,7 @@ from skep.btf.types import (
 )
 from skep.errors import SkepError
 from skep.objects.kinds import AttachType, ProgramType
+from skep.verifier.kernel_contexts import CONTEXT_STRUCTURES
 from skep.verifier.kernel_types import KernelType
 from skep.verifier.rejection import NotCovered, Rejection
 
@@ -194,39 +195,8 @@ def _size(btf: Btf, number: int, target_id: int, target: Type) -> int:
     raise _Unusable(f"arg#{number} reference type('{name} {target.name}') size cannot be determined: -22")
 
 
-#: The structure that is the context of a type's programs, as they declare it.
-_CONTEXTS: Final = {
-    **dict.fromkeys(
-        (
-            _T.SOCKET_FILTER,
-            _T.SCHED_CLS,
-            _T.SCHED_ACT,
-            _T.CGROUP_SKB,
-            _T.LWT_IN,
-            _T.LWT_OUT,
-            _T.LWT_XMIT,
-            _T.LWT_SEG6LOCAL,
-            _T.SK_SKB,
-            _T.FLOW_DISSECTOR,
-        ),
-        "__sk_buff",
-    ),
-    _T.XDP: "xdp_md",
-    _T.KPROBE: "pt_regs",
-    _T.PERF_EVENT: "bpf_perf_event_data",
-    _T.RAW_TRACEPOINT: "bpf_raw_tracepoint_args",
-    _T.RAW_TRACEPOINT_WRITABLE: "bpf_raw_tracepoint_args",
-    _T.CGROUP_SOCK: "bpf_sock",
-    _T.CGROUP_SOCK_ADDR: "bpf_sock_addr",
-    _T.CGROUP_DEVICE: "bpf_cgroup_dev_ctx",
-    _T.CGROUP_SYSCTL: "bpf_sysctl",
-    _T.CGROUP_SOCKOPT: "bpf_sockopt",
-    _T.SOCK_OPS: "bpf_sock_ops",
-    _T.SK_MSG: "sk_msg_md",
-    _T.SK_REUSEPORT: "sk_reuseport_md",
-    _T.SK_LOOKUP: "bpf_sk_lookup",
-    _T.NETFILTER: "bpf_nf_ctx",
-}
+#: The structure that is the context of a type's programs, as they declare it: kprobes name the kernel's own.
+_CONTEXTS: Final = {**CONTEXT_STRUCTURES, _T.KPROBE: "pt_regs"}
 #: A typedef that stands for the registers of the machine, whatever they are.
 _REGISTERS: Final = "bpf_user_pt_regs_t"
 #: Types whose context is an array of eight-byte numbers.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from skep.verifier.held import HeldLock, Reference
-from skep.verifier.register import ANY_NUMBER, NOTHING, Kind, Register, register
+from skep.verifier.register import NOTHING, Kind, Register, register
 from skep.verifier.slots import Slot
 
 if TYPE_CHECKING:
@@ -164,12 +164,3 @@ class State:
         """The instructions that called each frame but the first."""
         frames = self.frames
         return () if len(frames) == 1 else tuple([frame.call_site for frame in frames[1:]])
-
-    def forget_arguments(self) -> None:
-        """r1 to r5 of the running function hold nothing any more."""
-        registers = self.frames[-1].registers
-        registers[1:6] = (NOTHING,) * 5
-
-    def set_unknown(self, index: int) -> None:
-        """A register of the running function holds any number."""
-        self.frames[-1].registers[index] = ANY_NUMBER

@@ -50,11 +50,6 @@ def subtract(a: Tnum, b: Tnum) -> Tnum:
     return middle & ~unknown & U64, unknown
 
 
-def negate(a: Tnum) -> Tnum:
-    """The two's complements."""
-    return subtract((0, 0), a)
-
-
 def bit_and(a: Tnum, b: Tnum) -> Tnum:
     """Bitwise and."""
     value = a[0] & b[0]
