@@ -3,7 +3,7 @@
     python docs/verdicts_page.py
 
 The programs are those of ``tests/verifier/explanations``, so that what the page shows is what is tested. A test
-fails when the page does not say what they and ``skep.verifier.messages`` say.
+fails when the page does not say what they and ``skep.verifier.explaining.messages`` say.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ sys.path.insert(0, str(ROOT))
 
 from tests.verifier.explained import Case, cases  # noqa: E402
 
-from skep.verifier.case import MessageForm  # noqa: E402
-from skep.verifier.messages import FORMS  # noqa: E402
+from skep.verifier.explaining.case import MessageForm  # noqa: E402
+from skep.verifier.explaining.messages import FORMS  # noqa: E402
 
 _HEAD = """# What the verifier says, and what it means
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -44,3 +45,21 @@ def test_no_package_imports_from_below() -> None:
         if LAYERS.index(package) > LAYERS.index(package_of(path))
     ]
     assert wrong == []
+
+
+def test_every_module_of_the_verifier_is_on_the_map() -> None:
+    verifier = SOURCE / "verifier"
+    text = (ROOT / "docs" / "architecture.md").read_text().split("### The verifier")[1]
+    rows = {
+        row[1]: set(re.findall(r"`([\w*]+)`", row[2]))
+        for row in re.finditer(r"^\|[^|]+\| `(\w+)` \|(.*)\|$", text, re.M)
+    }
+    assert set(rows) == {path.parent.name for path in verifier.glob("*/__init__.py")}
+    for folder, named in rows.items():
+        modules = {
+            path.stem
+            for path in (verifier / folder).iterdir()
+            if path.suffix == ".py" or (path / "__init__.py").exists()
+        }
+        missing = {one for one in modules - {"__init__"} if not any(fnmatchcase(one, name) for name in named)}
+        assert not missing, f"{folder}: {missing}"

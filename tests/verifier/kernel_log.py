@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from skep.verifier.register import Kind, Register
-from skep.verifier.scalar import S32_MAX, S32_MIN, S64_MAX, S64_MIN, U32
-from skep.verifier.tnum import U64
+from skep.verifier.numbers.scalar import S32_MAX, S32_MIN, S64_MAX, S64_MIN, U32
+from skep.verifier.numbers.tnum import U64
+from skep.verifier.states.register import Kind, Register
 
 #: Least and greatest of each range, as the log names them, with what they are where it leaves them out.
 _NAMES = {

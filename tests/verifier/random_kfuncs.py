@@ -14,7 +14,7 @@ from skep.objects import AttachType, FunctionSpec, KfuncReference, MapReference,
 from skep.objects import ProgramType as P
 from skep.objects.spec import Reference
 from skep.stdlib.kfuncs import KFUNCS, KfuncFlag
-from skep.verifier.kernel_types import Parameters, default_types, kernel_table
+from skep.verifier.kernel.kernel_types import Parameters, default_types, kernel_table
 
 _MAPS = {
     "values": MapSpec("values", MapType.ARRAY, 4, 64, 4),

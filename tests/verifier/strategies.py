@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from skep.verifier.scalar import S32_MIN, S64_MIN, U32, Scalar, scalar, signed32, signed64
-from skep.verifier.tnum import U64, Tnum
+from skep.verifier.numbers.scalar import S32_MIN, S64_MIN, U32, Scalar, scalar, signed32, signed64
+from skep.verifier.numbers.tnum import U64, Tnum
 
 EDGES = [0, 1, 2, 7, 0x7FFFFFFF, 0x80000000, U32, 1 << 32, (1 << 32) + 5, (1 << 63) - 1, 1 << 63, U64 - 1, U64]
 numbers = st.one_of(

@@ -8,7 +8,8 @@ import pytest
 
 import skep
 from skep.objects import AttachType, ProgramSpec, ProgramType
-from skep.verifier import context_tables, verify
+from skep.verifier import verify
+from skep.verifier.contexts import context_tables
 from tests.verifier import programs
 from tests.verifier.programs import Case
 from tests.verifier.random_programs import deep_program, random_program

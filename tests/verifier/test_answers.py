@@ -11,8 +11,9 @@ import pytest
 
 import skep
 from skep.objects import ProgramSpec, ProgramType, SourceLine
-from skep.verifier import Report, investigation, verify
-from skep.verifier.answer import lines_of
+from skep.verifier import Report, verify
+from skep.verifier.answers.layout import lines_of
+from skep.verifier.explaining import investigation
 from tests.verifier import programs
 from tests.verifier.programs import program
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skep.verifier.arithmetic import (
+from skep.verifier.numbers.arithmetic import (
     compute,
     constant_operand,
     low_half,
@@ -16,9 +16,9 @@ from skep.verifier.arithmetic import (
     unknown_of_size,
     zero_extended,
 )
-from skep.verifier.comparison import INVERSE, decided, when
-from skep.verifier.scalar import U32, UNKNOWN, Scalar, constant, scalar, signed32, signed64
-from skep.verifier.tnum import U64
+from skep.verifier.numbers.comparison import INVERSE, decided, when
+from skep.verifier.numbers.scalar import U32, UNKNOWN, Scalar, constant, scalar, signed32, signed64
+from skep.verifier.numbers.tnum import U64
 from tests.verifier.strategies import known, numbers
 
 CONCRETE: dict[str, Callable[[int, int, int], int]] = {

@@ -11,12 +11,12 @@ from skep.engines.kernel import Kernel
 from skep.errors import KernelError
 from skep.objects import ProgramSpec
 from skep.verifier.context import Context
-from skep.verifier.exploration import Explorer, Instruct
-from skep.verifier.flow import Flow
-from skep.verifier.instructions import prepare
-from skep.verifier.register import Register
+from skep.verifier.paths.exploration import Explorer, Instruct
+from skep.verifier.paths.flow import Flow
+from skep.verifier.paths.stack_liveness import StackLiveness
 from skep.verifier.rejection import Rejection
-from skep.verifier.stack_liveness import StackLiveness
+from skep.verifier.states.register import Register
+from skep.verifier.steps.instructions import prepare
 from skep.verifier.structure import Structure
 from skep.verifier.verification import first_state
 from tests.verifier import kernel_log, programs

@@ -19,7 +19,8 @@ _COMPILED = os.environ.get("SKEP_COMPILED_PYTHON")
 _ANSWERS = """
 import json, sys
 sys.path.append({root!r})
-from skep.verifier import exploration, verify
+from skep.verifier import verify
+from skep.verifier.paths import exploration
 from tests.verifier import programs
 from tests.verifier.random_programs import random_program
 specs = [case.spec for case in programs.cases()] + [random_program(seed) for seed in range(600)]

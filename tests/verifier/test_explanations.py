@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from skep.verifier import verify
-from skep.verifier.explanation import is_explained
-from skep.verifier.messages import FORMS
+from skep.verifier.explaining.explanation import is_explained
+from skep.verifier.explaining.messages import FORMS
 from tests.verifier import c_programs, explained
 from tests.verifier.explained import Case
 from tests.verifier.programs import ask_kernel, kernel_is_there
@@ -64,7 +64,7 @@ def test_the_page_says_what_the_programs_show() -> None:
 
 def _forms_in_source() -> Iterator[tuple[str, str]]:
     """Each message that the verifier may refuse with: where, and its text with ``{}`` for what is filled in."""
-    for file in sorted((ROOT / "src" / "skep" / "verifier").glob("*.py")):
+    for file in sorted((ROOT / "src" / "skep" / "verifier").rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Rejection"):
                 continue

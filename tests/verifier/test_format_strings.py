@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from skep.verifier.format_strings import conversions
+from skep.verifier.calls.format_strings import conversions
 
 _TAKEN = {
     "": 0,

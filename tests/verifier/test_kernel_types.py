@@ -14,7 +14,7 @@ from skep.objects import FunctionSpec, KfuncReference, ProgramSpec, ProgramType
 from skep.objects.fitting import KernelFacts
 from skep.stdlib.kfuncs import KFUNCS
 from skep.verifier import verify
-from skep.verifier.kernel_types import OutsideError, TypeTable, carried_types, default_types, kernel_table
+from skep.verifier.kernel.kernel_types import OutsideError, TypeTable, carried_types, default_types, kernel_table
 from tests.verifier.programs import program
 
 CARRIED = kernel_table(carried_types())

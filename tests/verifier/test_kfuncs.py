@@ -10,8 +10,8 @@ import pytest
 from skep.objects import FunctionSpec, KfuncReference, ProgramSpec, ProgramType
 from skep.stdlib.kfuncs import KFUNCS, KfuncFlag
 from skep.verifier import verify
-from skep.verifier.kernel_types import carried_types, kernel_table
-from skep.verifier.kfunc_arguments import arguments_of
+from skep.verifier.calls.kfunc_arguments import arguments_of
+from skep.verifier.kernel.kernel_types import carried_types, kernel_table
 from tests.verifier.programs import ask_kernel, kernel_is_there, program
 from tests.verifier.random_kfuncs import names, random_program
 

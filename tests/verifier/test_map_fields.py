@@ -11,8 +11,8 @@ import pytest
 import skep
 from skep.objects import ProgramType
 from skep.verifier.context import Context
-from skep.verifier.map_fields import FieldError, fields_of_structs
-from skep.verifier.maps import MapFacts
+from skep.verifier.maps.facts import MapFacts
+from skep.verifier.maps.map_fields import FieldError, fields_of_structs
 from tests.verifier import c_programs
 from tests.verifier.programs import kernel_is_there
 

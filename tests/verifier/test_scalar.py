@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skep.verifier import tnum
-from skep.verifier.scalar import U32, Scalar, constant, made, scalar, signed32, signed64
-from skep.verifier.tnum import U64, Tnum
+from skep.verifier.numbers import tnum
+from skep.verifier.numbers.scalar import U32, Scalar, constant, made, scalar, signed32, signed64
+from skep.verifier.numbers.tnum import U64, Tnum
 from tests.verifier.strategies import known, numbers, tracked
 
 shifts = st.integers(0, 63)

@@ -14,15 +14,15 @@ from skep.engines.interpreter.execution import Execution
 from skep.errors import Fault, UnsupportedError
 from skep.objects import ProgramSpec
 from skep.verifier import verify
-from skep.verifier.arithmetic import zero_extended
 from skep.verifier.context import Context
-from skep.verifier.exploration import Explorer, Instruct
-from skep.verifier.flow import Flow
-from skep.verifier.instructions import prepare
-from skep.verifier.register import Kind, Register
+from skep.verifier.numbers.arithmetic import zero_extended
+from skep.verifier.paths.exploration import Explorer, Instruct
+from skep.verifier.paths.flow import Flow
+from skep.verifier.paths.stack_liveness import StackLiveness
 from skep.verifier.rejection import Rejection
-from skep.verifier.slots import SLOT_SIZE, ZERO, Slot
-from skep.verifier.stack_liveness import StackLiveness
+from skep.verifier.states.register import Kind, Register
+from skep.verifier.states.slots import SLOT_SIZE, ZERO, Slot
+from skep.verifier.steps.instructions import prepare
 from skep.verifier.structure import Structure
 from skep.verifier.verification import first_state
 from tests.verifier.random_programs import deep_program, random_program

@@ -70,7 +70,7 @@ class Report:
     def _answer(self, report: Verdict) -> None:
         from rich.text import Text
 
-        from skep.verifier.answer import lines_of
+        from skep.verifier.answers.layout import lines_of
 
         for line in lines_of(report, self._opened().width):
             self._print(Text(line.text, style=_STYLES[line.style]))

@@ -1,6 +1,6 @@
 """The verifier: abstract interpretation of one program, with a reason for every verdict."""
 
-from skep.verifier.report import Report
+from skep.verifier.answers.report import Report
 from skep.verifier.verification import KERNEL, verify
 
 __all__ = ["KERNEL", "Report", "verify"]

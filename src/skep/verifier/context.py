@@ -11,13 +11,13 @@ from skep.btf import Btf
 from skep.objects.fitting import KernelFacts
 from skep.objects.kinds import AttachType, MapType, ProgramType
 from skep.objects.spec import MapReference, ProgramSpec
-from skep.verifier.attachment import Hook, hook_of
-from skep.verifier.kernel_types import TypeTable, default_types, kernel_table
-from skep.verifier.map_fields import FieldError, Fields, fields_of_structs
-from skep.verifier.maps import MapFacts
-from skep.verifier.register import Kind
+from skep.verifier.calls.signatures import Signature
+from skep.verifier.contexts.attachment import Hook, hook_of
+from skep.verifier.kernel.kernel_types import TypeTable, default_types, kernel_table
+from skep.verifier.maps.facts import MapFacts
+from skep.verifier.maps.map_fields import FieldError, Fields, fields_of_structs
 from skep.verifier.rejection import NotCovered, Rejection
-from skep.verifier.signatures import Signature
+from skep.verifier.states.register import Kind
 
 _STRICT_ALIGNMENT = 1 << 0
 _GPL_COMPATIBLE = frozenset(

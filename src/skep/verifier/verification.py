@@ -13,27 +13,27 @@ from skep.errors import UnsupportedError
 from skep.objects.fitting import KernelFacts, fit
 from skep.objects.kinds import ProgramType
 from skep.objects.spec import ProgramSpec
-from skep.verifier.attachment import check_attachment
+from skep.verifier.answers.log import EVERYTHING, PATH, KernelLog, before_paths, log_of
+from skep.verifier.answers.report import Report
+from skep.verifier.calls.dead_functions import check_dead_functions
+from skep.verifier.calls.effects import find_effects
+from skep.verifier.calls.exceptions import find_callback
+from skep.verifier.calls.global_functions import entry_state
+from skep.verifier.calls.kfunc_calls import check_functions, parameter_counts
+from skep.verifier.calls.signatures import check_early_ends
+from skep.verifier.calls.stack_depth import check_stack_depth, has_private_stacks
 from skep.verifier.context import Context
-from skep.verifier.dead_functions import check_dead_functions
-from skep.verifier.effects import find_effects
-from skep.verifier.exceptions import find_callback
-from skep.verifier.exploration import INSTRUCTION_LIMIT, Explorer
-from skep.verifier.flow import Flow
-from skep.verifier.global_functions import entry_state
-from skep.verifier.instructions import prepare
-from skep.verifier.investigation import investigate
-from skep.verifier.kernel_types import default_types
-from skep.verifier.kfunc_calls import check_functions, parameter_counts
-from skep.verifier.log import EVERYTHING, PATH, KernelLog, before_paths, log_of
-from skep.verifier.observer import Observer
-from skep.verifier.register import Kind, register
+from skep.verifier.contexts.attachment import check_attachment
+from skep.verifier.explaining.investigation import investigate
+from skep.verifier.kernel.kernel_types import default_types
+from skep.verifier.paths.exploration import INSTRUCTION_LIMIT, Explorer
+from skep.verifier.paths.flow import Flow
+from skep.verifier.paths.observer import Observer
+from skep.verifier.paths.stack_liveness import StackLiveness
 from skep.verifier.rejection import NotCovered, Rejection
-from skep.verifier.report import Report
-from skep.verifier.signatures import check_early_ends
-from skep.verifier.stack_depth import check_stack_depth, has_private_stacks
-from skep.verifier.stack_liveness import StackLiveness
-from skep.verifier.state import State
+from skep.verifier.states.register import Kind, register
+from skep.verifier.states.state import State
+from skep.verifier.steps.instructions import prepare
 from skep.verifier.structure import Structure
 
 #: The kernel whose verdicts are given.

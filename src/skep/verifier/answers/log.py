@@ -1,0 +1,431 @@
+"""The log of a verification in the kernel's format, for tools that read that: levels 1, 2 and 4.
+
+Level 1 holds the path that was rejected and nothing of an accepted program; level 2 all paths. Both are written
+while paths are followed: a state in full where a path begins or is taken up, behind each instruction what it changed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from skep.btf.types import Forward, Function, FunctionPrototype, Pointer, Void
+from skep.isa import log_text, registers_read, registers_written
+from skep.isa.meaning import Atomic, Branch, Call, Exit, Load, LoadAcquire, Store, StoreRelease
+from skep.isa.table import row_of
+from skep.objects.spec import KfuncReference, ProgramSpec, SourceLine
+from skep.verifier.answers.listing import helper_name
+from skep.verifier.answers.state_text import state_text
+from skep.verifier.numbers.scalar import S64_MAX, S64_MIN
+from skep.verifier.paths.checkpoint import Checkpoint
+from skep.verifier.paths.observer import Observer
+from skep.verifier.states.register import Kind
+from skep.verifier.states.slots import SLOT_SIZE, STACK_SIZE, Slot
+from skep.verifier.states.stack_objects import Dynptr
+
+if TYPE_CHECKING:
+    from skep.verifier.answers.report import Report
+    from skep.verifier.context import Context
+    from skep.verifier.paths.exploration import Explorer
+    from skep.verifier.states.state import Frame, State
+
+_LIMIT = 1_000_000
+PATH: Final = 1
+EVERYTHING: Final = 2
+SUMS: Final = 4
+
+#: What was changed stands in a column of its own: the first that is free, a multiple of 8 from 40 on.
+_COLUMN = 40
+_STEP = 8
+_ALL = -1
+_SCRATCHED_BY_CALLS = 0b111111
+#: Messages that Linux prints without an end of line.
+_WITHOUT_END = re.compile(r"expected prog array map for tail call|insn \d+ cannot call exception cb directly")
+
+
+#: Between an instruction and what it changed: space up to a column, and a semicolon.
+_BEHIND: Final = "\0"
+
+
+class _Later:
+    """A state that is written only if the line is still there in the end."""
+
+    __slots__ = ("frame", "registers", "slots", "state")
+
+    def __init__(self, state: State, frame: int, registers: int | None, slots: int | None) -> None:
+        self.state = state
+        self.frame = frame
+        self.registers = registers
+        self.slots = slots
+
+    def text(self) -> str:
+        """The state as the log has it."""
+        return state_text(self.state, self.state.frames[self.frame], self.registers, self.slots)
+
+
+_Part = str | _Later
+_Line = tuple[_Part, ...]
+
+
+def _rendered(line: _Line) -> str:
+    text = ""
+    for part in line:
+        if part is _BEHIND:
+            length = len(text) + 1
+            column = -(-max(length + _STEP // 2, _COLUMN) // _STEP) * _STEP
+            text = text.ljust(column - 2) + ";"
+        else:
+            text += part if isinstance(part, str) else part.text()
+    return text
+
+
+class KernelLog(Observer):
+    """Writes the log of one program while it is followed, with a level of 1 or 2."""
+
+    def __init__(self, spec: ProgramSpec, level: int) -> None:
+        self._spec = spec
+        self._everything = bool(level & EVERYTHING)
+        self._lines: list[_Line] = []
+        self._texts: dict[int, str] = {}
+        #: The last line, before anything was added to it: where a fork that it made goes on.
+        self._bare: _Line = ()
+        #: Of each fork that waits: how many lines there were, and the last of them.
+        self._forks: list[tuple[int, _Line]] = []
+        self._waiting = 0
+        self._registers = _ALL
+        self._slots = _ALL
+        self._at_instruction = False
+        self._resumed: int | None = None
+        self._joins = False
+        self._source: SourceLine | None = None
+        self._leaving: _Part | None = None
+        self._frames = 1
+        #: Whether the last instruction was a call, and the stack before it.
+        self._called = False
+        self._before: list[Slot] = []
+        self._last: int | None = None
+        #: The global function that is followed, for when it turns out to be safe.
+        self._function: str | None = None
+
+    @property
+    def lines(self) -> list[str]:
+        """What has been written."""
+        return [_rendered(line) for line in self._lines]
+
+    # What happens.
+
+    def started(self, explorer: Explorer) -> None:
+        """A function is entered on its own."""
+        self.finished()
+        index = explorer.frame.subprogram
+        if index:
+            name = explorer.structure.subprograms[index].name
+            self._function = f"Func#{index} ('{name}')"
+            self._line(f"Validating {name}() func#{index}...")
+        else:
+            self._lines += [(line,) for line in _about_context(self._spec)]
+        self._forks.clear()
+        self._waiting = 0
+        self._registers = self._slots = _ALL
+        self._at_instruction = False
+        self._frames = 1
+        self._last = None
+        self._leaving = None
+
+    def finished(self) -> None:
+        """All paths of the last function were followed, and are safe."""
+        if not self._everything:
+            self._lines.clear()
+        if self._function is not None:
+            self._line(f"{self._function} is safe for any args that match its prototype")
+            self._function = None
+
+    def step(self, explorer: Explorer, waiting: int) -> None:
+        """An instruction is about to be followed."""
+        self._note_forks(waiting)
+        state, frame, index = explorer.state, explorer.frame, explorer.index
+        if self._resumed is not None:
+            if self._everything:
+                self._line("")
+                self._line(f"from {self._resumed} to {index}:", self._state(state, frame))
+            else:
+                self._joins = True
+            self._resumed = None
+        else:
+            self._across_frames(explorer)
+        self._changes(explorer, index)
+        self._frames = len(state.frames)
+        self._line_of(index)
+        self._line(f"{index}: {self._instruction(explorer.context, index)}")
+        self._bare = self._lines[-1]
+        self._at_instruction = True
+        self._waiting = waiting
+        self._touched(explorer, index)
+        self._last = index
+
+    def known(self, explorer: Explorer, previous: int, waiting: int) -> None:
+        """The path ends at a state that is covered."""
+        forked = waiting > self._waiting
+        self._note_forks(waiting)
+        if not self._everything:
+            return
+        if self._resumed is not None:
+            self._line("")
+            self._line(f"from {previous} to {explorer.index}: safe")
+            self._resumed = None
+            return
+        self._across_frames(explorer)
+        if forked and self._is_branch(self._last):
+            self._changes(explorer, explorer.index)
+        self._line(f"{explorer.index}: safe")
+        self._at_instruction = False
+
+    def resumed(self, explorer: Explorer, previous: int, waiting: int) -> None:
+        """A fork is taken up."""
+        self._note_forks(waiting + 1)
+        count, bare = self._forks.pop() if self._forks else (0, ())
+        if not self._everything:
+            del self._lines[count:]
+            if self._lines:
+                self._lines[-1] = bare
+        self._resumed = previous
+        self._registers = self._slots = _ALL
+        self._at_instruction = False
+        self._waiting = waiting
+        self._frames = len(explorer.state.frames)
+        self._leaving = None
+
+    def refused(self, explorer: Explorer | None, lines: Sequence[str], facts: Mapping[str, object]) -> None:
+        """The program is refused, for what ``lines`` say; ``explorer`` is None where no path led there."""
+        if explorer is None:
+            self.finished()
+        old = facts.get("checkpoint")
+        if self._resumed is not None:
+            self._joins = not self._everything
+        elif explorer is not None and isinstance(old, Checkpoint) and self._is_branch(self._last):
+            self._changes(explorer, explorer.index)
+        for line in lines:
+            self._line(line)
+        if explorer is not None and isinstance(old, Checkpoint):
+            self._line("cur state:", state_text(explorer.state, explorer.frame))
+            frame = old.state.frames[-1]
+            self._line(f"old state:{state_text(old.state, frame, precise=old.precise[frame.index])}")
+
+    # Writing.
+
+    def _line(self, *parts: _Part) -> None:
+        if self._joins and self._lines:
+            self._lines[-1] = (*self._lines[-1], " ", *parts)
+            self._joins = False
+        else:
+            self._lines.append(parts)
+        self._at_instruction = False
+
+    def _state(self, state: State, frame: Frame, registers: int | None = None, slots: int | None = None) -> _Part:
+        """A state as text, later where most of what is written is thrown away again."""
+        if self._everything:
+            return state_text(state, frame, registers, slots)
+        return _Later(state.copy(), frame.index, registers, slots)
+
+    def _note_forks(self, waiting: int) -> None:
+        """Where the forks that the last instruction made go on."""
+        while self._waiting < waiting:
+            self._forks.append((len(self._lines), self._bare))
+            self._waiting += 1
+
+    def _changes(self, explorer: Explorer, index: int) -> None:
+        """What the last instruction changed, behind it if nothing has been written since."""
+        self._compare_slots(explorer)
+        if not (self._registers or self._slots):
+            return
+        text = self._state(explorer.state, explorer.frame, self._registers, self._slots)
+        if self._at_instruction:
+            self._lines[-1] = (*self._lines[-1], _BEHIND, text)
+            self._at_instruction = False
+        else:
+            self._line(f"{index}:", text)
+        self._registers = self._slots = 0
+
+    def _across_frames(self, explorer: Explorer) -> None:
+        """Both states where a function was called that is followed, or returned."""
+        state = explorer.state
+        frames = state.frames
+        if self._leaving is not None and len(frames) < self._frames:
+            self._line("returning from callee:")
+            self._line(self._leaving)
+            self._line(f"to caller at {explorer.index}:")
+            self._line(self._state(state, frames[-1]))
+            if self._everything:
+                self._line("")
+                self._line(f"from {self._last} to {explorer.index}:", self._state(state, frames[-1]))
+            self._registers = self._slots = 0
+        elif len(frames) > self._frames and self._last is not None:
+            self._line("caller:")
+            self._line(self._state(state, frames[-2]))
+            self._line("callee:")
+            self._line(self._state(state, frames[-1]))
+            self._registers = self._slots = _ALL
+        elif self._last is not None and self._calls_global(explorer, self._last):
+            callee = explorer.structure.by_start[self._last + 1 + self._spec.instructions[self._last].imm]
+            self._line(f"Func#{callee.index} ('{callee.name}') is global and assumed valid.")
+        self._leaving = None
+
+    def _calls_global(self, explorer: Explorer, index: int) -> bool:
+        row = row_of(self._spec.instructions[index])
+        return row is not None and isinstance(row.meaning, Call) and row.meaning.target == "subprogram"
+
+    def _line_of(self, index: int) -> None:
+        line = self._spec.line_of(index)
+        if line is None or line is self._source:
+            return
+        before, self._source = self._source, line
+        if before is not None and (before.file, before.line, before.text) == (line.file, line.line, line.text):
+            return
+        name = line.file.rpartition("/")[2]
+        self._line(f"; {line.text.strip()} @ {name}:{line.line}")
+
+    def _instruction(self, context: Context, index: int) -> str:
+        text = self._texts.get(index)
+        if text is None:
+            text = self._texts[index] = instruction_of(self._spec, context, index)
+        return text
+
+    def _is_branch(self, index: int | None) -> bool:
+        if index is None:
+            return False
+        row = row_of(self._spec.instructions[index])
+        return row is not None and isinstance(row.meaning, Branch)
+
+    # What an instruction touches.
+
+    def _touched(self, explorer: Explorer, index: int) -> None:
+        instruction = self._spec.instructions[index]
+        row = row_of(instruction)
+        meaning = None if row is None else row.meaning
+        mask = 0
+        for number in (*registers_read(instruction), *registers_written(instruction)):
+            mask |= 1 << number
+        self._slots = 0
+        self._called = isinstance(meaning, Call)
+        self._before = explorer.frame.slots[:] if self._called else []
+        match meaning:
+            case Call():
+                mask |= _SCRATCHED_BY_CALLS
+                self._slots = self._dynptrs_passed(explorer)
+            case Exit():
+                mask = 1
+                if len(explorer.state.frames) > 1:
+                    self._leaving = self._state(explorer.state, explorer.frame)
+            case Load(size=size) | LoadAcquire(size=size):
+                self._slots = self._stack_slots(explorer, instruction.src, instruction.offset, size)
+            case Store(size=size) | StoreRelease(size=size) | Atomic(size=size):
+                self._slots = self._stack_slots(explorer, instruction.dst, instruction.offset, size)
+            case _:
+                pass
+        self._registers = mask
+
+    @staticmethod
+    def _dynptrs_passed(explorer: Explorer) -> int:
+        """A bit for each slot of a dynptr that a call gets."""
+        found = 0
+        slots = explorer.frame.slots
+        for pointer in explorer.registers[1:6]:
+            if pointer.kind is not Kind.STACK or not pointer.scalar.is_constant:
+                continue
+            index = (-(pointer.offset + pointer.scalar.smin) - 1) // SLOT_SIZE
+            if 0 <= index < len(slots) and isinstance(slots[index].object, Dynptr):
+                found |= 1 << index
+        return found
+
+    def _compare_slots(self, explorer: Explorer) -> None:
+        """Slots that changed otherwise, as by a helper that fills a buffer."""
+        if self._slots == _ALL or not self._called or len(explorer.state.frames) != self._frames:
+            return
+        before, now = self._before, explorer.frame.slots
+        for index, one in enumerate(now):
+            if index >= len(before) or before[index] is not one:
+                self._slots |= 1 << index
+
+    @staticmethod
+    def _stack_slots(explorer: Explorer, base: int, offset: int, size: int) -> int:
+        """A bit for each slot that an access may touch."""
+        pointer = explorer.registers[base]
+        number = pointer.scalar
+        if pointer.kind is not Kind.STACK or number.smin == S64_MIN or number.smax == S64_MAX:
+            return 0
+        least = number.smin + pointer.offset + offset
+        greatest = number.smax + pointer.offset + offset + size - 1
+        if least < -STACK_SIZE or greatest >= 0:
+            return 0
+        first, last = (-greatest - 1) // SLOT_SIZE, (-least - 1) // SLOT_SIZE
+        return sum(1 << index for index in range(first, last + 1))
+
+
+def _about_context(spec: ProgramSpec) -> list[str]:
+    """What Linux remarks where the program takes its context as a pointer to nothing in particular."""
+    btf = spec.btf
+    function = btf[spec.functions[0].type_id] if btf is not None and spec.functions else None
+    if btf is None or not isinstance(function, Function):
+        return []
+    prototype = btf[function.prototype]
+    if not isinstance(prototype, FunctionPrototype) or not prototype.parameters:
+        return []
+    pointer = btf.resolve(prototype.parameters[0].type)
+    if not isinstance(pointer, Pointer):
+        return []
+    match btf.resolve(pointer.target):
+        case Void():
+            what = "UNKNOWN "
+        case Forward(name=name):
+            what = f"FWD {name}"
+        case _:
+            return []
+    return [f"arg#0 reference type('{what}') size cannot be determined: -22"]
+
+
+def log_of(report: Report, level: int, written: Sequence[str]) -> str:
+    """The whole log: what was written on the way, and the sums."""
+    lines = list(written)
+    sums = []
+    if level & SUMS:
+        depth = "+".join(str(size) for size in report.stack_depth) or "0"
+        sums += [f"verification time {report.milliseconds * 1e3:.0f} usec", f"stack depth {depth}"]
+    sums.append(
+        f"processed {report.processed} insns (limit {_LIMIT}) max_states_per_insn {report.most_states} "
+        f"total_states {report.total_states} peak_states {report.peak_states} mark_read 0"
+    )
+    if lines and _WITHOUT_END.fullmatch(lines[-1]):
+        sums[0] = lines.pop() + sums[0]
+    return "\n".join([*lines, *sums]) + "\n"
+
+
+def instruction_of(spec: ProgramSpec, context: Context, index: int) -> str:
+    """One instruction; the number in a call of a kernel function is that of its type."""
+    instructions = spec.instructions
+    instruction = instructions[index]
+    following = instructions[index + 1] if index + 1 < len(instructions) else None
+    reference = spec.references.get(index)
+    kfunc = None
+    if isinstance(reference, KfuncReference):
+        kfunc = reference.name
+        found = context.kernel_types.function(kfunc)
+        instruction = instruction if found is None else replace(instruction, imm=found.id)
+    return log_text(instruction, following, helpers=helper_name, kfunc=kfunc)
+
+
+def before_paths(spec: ProgramSpec, context: Context, starts: Sequence[int], live: Sequence[int]) -> list[str]:
+    """What level 2 prints first: where functions start, and which registers are live before each instruction."""
+    lines = [f"func#{index} @{start}" for index, start in enumerate(starts)]
+    lines.append("Live regs before insn:")
+    slot = 0
+    while slot < len(spec.instructions):
+        row = row_of(spec.instructions[slot])
+        marks = "".join(str(number) if live[slot] >> number & 1 else "." for number in range(10))
+        lines.append(f"    {slot:3}: {marks} {instruction_of(spec, context, slot)}")
+        slot += 2 if row is not None and row.is_wide else 1
+    return lines
+
+
+__all__ = ["EVERYTHING", "PATH", "SUMS", "KernelLog", "before_paths", "log_of"]

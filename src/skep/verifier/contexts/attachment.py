@@ -1,0 +1,344 @@
+"""What a program is attached to, for types whose context is the arguments of a function of the kernel.
+
+Such a program (tracing, LSM, struct_ops) finds in its context one eight-byte slot an argument, and behind them, where
+it runs after the function, what that returned. The kernel's types say what a slot holds. Two things they do not say
+stand in tables: which arguments of a tracepoint may be null, and how far an iterator's may be trusted. Both were
+observed on Linux 6.18, tracepoint by tracepoint and iterator by iterator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from skep.btf.compatibility import essential_name
+from skep.btf.kinds import Kind as BtfKind
+from skep.btf.types import Composite, Enumeration, FunctionPrototype, Int, Parameter, Pointer, Void
+from skep.errors import SkepError
+from skep.objects.kinds import AttachType, ProgramType
+from skep.verifier.kernel.kernel_types import KernelType, TypeTable
+from skep.verifier.rejection import NotCovered, Rejection
+from skep.verifier.states.register import MAYBE_NULL, READ_ONLY, TRUSTED, Kind
+
+if TYPE_CHECKING:
+    from skep.objects.spec import ProgramSpec
+    from skep.verifier.context import Context
+
+_SLOT: Final = 8
+_A = AttachType
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a program sees in one slot: a number (of any size), or a pointer that has to be read whole.
+
+    ``problem`` is said instead where a program cannot read the slot.
+    """
+
+    kind: Kind = Kind.SCALAR
+    flags: int = 0
+    subject: KernelType | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A function that a program is attached to: what its context holds, and whether the function returns something.
+
+    ``result`` is what it returned, where the program may read that; it stands behind the arguments.
+    """
+
+    name: str
+    arguments: tuple[Seen, ...]
+    result: Seen | None = None
+    is_void: bool = False
+
+    def slot(self, index: int) -> Seen:
+        """What is in the slot of that number."""
+        if index < len(self.arguments):
+            return self.arguments[index]
+        if index == len(self.arguments) and self.result is not None:
+            return self.result
+        return Seen(problem=f"func '{self.name}' doesn't have {index + 1}-th argument")
+
+
+def _nullable(text: str) -> Mapping[str, frozenset[int]]:
+    found = {}
+    for line in text.split():
+        name, _, indices = line.partition(":")
+        found[name] = frozenset(int(index) for index in indices.split(","))
+    return MappingProxyType(found)
+
+
+#: Arguments of tracepoints that may be null; the others may not.
+NULLABLE: Final = _nullable("""
+    break_lease_block:1 break_lease_noblock:1 break_lease_unblock:1 ext4_mballoc_discard:1 ext4_mballoc_free:1
+    fcntl_setlk:1 fib_table_lookup:2 flock_lock_inode:1 folio_wait_writeback:1 generic_delete_lease:1
+    hugetlbfs_alloc_inode:1 kfree_skb:3 locks_remove_posix:1 mm_collapse_huge_page_isolate:0
+    mm_khugepaged_collapse_file:1 mm_khugepaged_scan_file:1 mm_khugepaged_scan_pmd:1 mm_page_alloc:0
+    mm_page_alloc_zone_locked:0 mm_page_pcpu_drain:0 posix_lock_inode:1 qdisc_dequeue:3 sched_pi_setprio:1
+    sched_stick_numa:2 sched_swap_numa:2 tcp_send_reset:0,1 tcp_sendmsg_locked:2 time_out_leases:1
+    tmigr_update_events:0 writeback_dirty_folio:1 xfs_blockgc_flush_all:0 xfs_blockgc_free_space:1
+    xfs_blockgc_start:0 xfs_blockgc_stop:0 xfs_blockgc_worker:0 xfs_btree_overlapped_query_range:2
+    xfs_btree_updkeys:2 xfs_defer_add_item:0 xfs_defer_cancel_item:0 xfs_defer_cancel_list:0
+    xfs_defer_create_intent:0 xfs_defer_finish_item:0 xfs_defer_isolate_paused:0 xfs_defer_item_pause:0
+    xfs_defer_item_unpause:0 xfs_defer_pending_abort:0 xfs_defer_pending_finish:0 xfs_defer_relog_intent:0
+    xfs_fs_sync_fs:0 xfs_inodegc_flush:0 xfs_inodegc_push:0 xfs_inodegc_queue:0 xfs_inodegc_start:0
+    xfs_inodegc_stop:0 xfs_inodegc_throttle:0 xfs_ioc_free_eofblocks:1 xfs_map_blocks_alloc:4
+    xfs_map_blocks_found:4
+""")
+
+_META = (Kind.OBJECT, TRUSTED)
+_THERE = (Kind.OBJECT, TRUSTED)
+_TRUSTED_OR_NULL = (Kind.OBJECT, TRUSTED | MAYBE_NULL)
+_OR_NULL = (Kind.OBJECT, MAYBE_NULL)
+_NUMBER = (Kind.SCALAR, 0)
+_KEY = (Kind.BUFFER, READ_ONLY | MAYBE_NULL)
+_VALUE = (Kind.BUFFER, MAYBE_NULL)
+
+#: What the arguments of an iterator's programs are.
+ITERATORS: Final[Mapping[str, tuple[tuple[Kind, int], ...]]] = MappingProxyType(
+    {
+        "bpf_link": (_META, _OR_NULL),
+        "bpf_map": (_META, _TRUSTED_OR_NULL),
+        "bpf_map_elem": (_META, _THERE, _KEY, _VALUE),
+        "bpf_prog": (_META, _OR_NULL),
+        "bpf_sk_storage_map": (_META, _THERE, _OR_NULL, _VALUE),
+        "cgroup": (_META, _TRUSTED_OR_NULL),
+        "dmabuf": (_META, _OR_NULL),
+        "ipv6_route": (_META, _OR_NULL),
+        "kmem_cache": (_META, _TRUSTED_OR_NULL),
+        "ksym": (_META, _OR_NULL),
+        "netlink": (_META, _OR_NULL),
+        "sockmap": (_META, _THERE, _KEY, _OR_NULL),
+        "task": (_META, _TRUSTED_OR_NULL),
+        "task_file": (_META, _OR_NULL, _NUMBER, _OR_NULL),
+        "task_vma": (_META, _OR_NULL, _OR_NULL),
+        "tcp": (_META, _TRUSTED_OR_NULL, _NUMBER),
+        "udp": (_META, _TRUSTED_OR_NULL, _NUMBER, _NUMBER),
+        "unix": (_META, _OR_NULL, _NUMBER),
+    }
+)
+
+#: What stands before the name of a target in the kernel's types.
+_PREFIXES: Final = {
+    _A.TRACE_RAW_TP: "btf_trace_",
+    _A.TRACE_ITER: "bpf_iter_",
+    _A.LSM_MAC: "bpf_lsm_",
+    _A.LSM_CGROUP: "bpf_lsm_",
+}
+#: Where a program may read what the function returned.
+_AFTER: Final = frozenset({_A.TRACE_FEXIT, _A.MODIFY_RETURN, _A.LSM_MAC, _A.LSM_CGROUP})
+#: Where the arguments of the function are as good as the kernel itself holds them.
+_TRUSTED_ARGUMENTS: Final = frozenset({_A.TRACE_RAW_TP, _A.LSM_MAC, _A.LSM_CGROUP, _A.STRUCT_OPS})
+
+#: Members of tables that programs cannot be, or cannot be as sleepable programs.
+_UNSUPPORTED_MEMBERS: Final = frozenset({("tcp_congestion_ops", "get_info")})
+_SLEEPABLE_MEMBERS: Final = {"bpf_dummy_ops": frozenset({"test_sleepable"})}
+#: Arguments that the kernel shows as something more special than their type: by table, type to type.
+_PROMOTED: Final = {"tcp_congestion_ops": {"sock": "tcp_sock"}}
+
+#: Security hooks that programs cannot be attached to.
+_DISABLED_HOOKS: Final = frozenset(
+    {
+        "vm_enough_memory",
+        "inode_need_killpriv",
+        "inode_getsecurity",
+        "inode_listsecurity",
+        "inode_copy_up_xattr",
+        "getselfattr",
+        "getprocattr",
+        "setprocattr",
+        "key_getsecurity",
+        "audit_rule_match",
+        "ismaclabel",
+    }
+)
+
+_MAY_SLEEP: Final = frozenset(
+    {ProgramType.TRACING, ProgramType.LSM, ProgramType.STRUCT_OPS, ProgramType.KPROBE, ProgramType.SYSCALL}
+)
+_SLEEPABLE_TRACING: Final = frozenset({_A.TRACE_FENTRY, _A.TRACE_FEXIT, _A.MODIFY_RETURN, _A.TRACE_ITER})
+
+
+def check_attachment(context: Context) -> None:
+    """Refuse what is wrong with a program's target, before anything of its code is looked at."""
+    spec, type = context.spec, context.type
+    if context.sleepable and (
+        type not in _MAY_SLEEP or (type is ProgramType.TRACING and context.attach_type not in _SLEEPABLE_TRACING)
+    ):
+        raise Rejection(
+            "Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable", program=type
+        )
+    if type is ProgramType.STRUCT_OPS:
+        if not context.is_gpl:
+            raise Rejection("struct ops programs must have a GPL compatible license")
+        _check_member(context, *member_of(spec))
+    if type is ProgramType.LSM and not context.is_gpl:
+        raise Rejection("LSM programs must have a GPL compatible license")
+    if type in (ProgramType.TRACING, ProgramType.LSM):
+        hook = context.hook
+        if type is ProgramType.LSM and hook.name.removeprefix(_PREFIXES[_A.LSM_MAC]) in _DISABLED_HOOKS:
+            function = context.kernel_types.function(hook.name)
+            raise Rejection(f"attach_btf_id {function.id if function else 0} points to disabled hook", hook=hook.name)
+
+
+def _check_member(context: Context, table: str, member: str) -> None:
+    types = context.kernel_types
+    if types.find_struct(f"bpf_struct_ops_{table}") is None:
+        raise NotCovered(f"members of {table}, which the kernel's types do not know as a table of programs")
+    structure = types.struct(table)
+    found = types.btf.member(structure.id, member)
+    if found is None:
+        raise NotCovered(f"member {member} of {table}, which the kernel's types do not have")
+    if types.prototype(found.type) is None:
+        names = [one.name for one in types.btf.members(structure.id)]
+        raise Rejection(f"attach to invalid member {member}(@idx {names.index(member)}) of struct {table}")
+    awake = context.sleepable and table in _SLEEPABLE_MEMBERS and member not in _SLEEPABLE_MEMBERS[table]
+    if (table, member) in _UNSUPPORTED_MEMBERS or awake:
+        raise Rejection(f"attach to unsupported member {member} of struct {table}")
+
+
+def member_of(spec: ProgramSpec) -> tuple[str, str]:
+    """The structure and the member that a struct_ops program is."""
+    for table in spec.tables:
+        for offset, name in table.slots.items():
+            if name != spec.name or table.btf is None:
+                continue
+            for member in table.btf.members(table.value_type_id):
+                if member.bit_offset == 8 * offset:
+                    return essential_name(table.btf.resolve(table.value_type_id).name), member.name
+    raise NotCovered("a struct_ops program that no table of the object holds")
+
+
+def hook_of(context: Context) -> Hook:
+    """What the program is attached to. Raises NotCovered where the kernel's types do not have it."""
+    spec = context.spec
+    if context.type is ProgramType.STRUCT_OPS:
+        return _table_hook(context, *member_of(spec))
+    attach = context.attach_type
+    target = spec.attach_target
+    if attach is None or not target:
+        raise NotCovered(f"a {context.type.label} program that does not say what it attaches to")
+    types = context.kernel_types
+    name = _PREFIXES.get(attach, "") + target
+    if attach is _A.TRACE_RAW_TP:
+        typedef = types.btf.find(name, BtfKind.TYPEDEF)
+        prototype = None if typedef is None else types.prototype(typedef)
+        if prototype is None:
+            raise NotCovered(f"tracepoint {target}, which the kernel's types do not have")
+        # The first parameter is not the tracepoint's own.
+        arguments = _arguments(types, target, prototype.parameters[1:], TRUSTED, NULLABLE.get(target, frozenset()))
+        return Hook(target, arguments, is_void=True)
+    function = types.function(name)
+    if function is None:
+        raise NotCovered(f"function {name}, which the kernel's types do not have")
+    if attach is _A.TRACE_ITER:
+        return Hook(name, _iterator_arguments(types, target, function.parameters))
+    trust = TRUSTED if attach in _TRUSTED_ARGUMENTS else 0
+    arguments = _arguments(types, name, function.parameters, trust)
+    is_void = isinstance(types.btf.resolve(function.result), Void)
+    after = attach in _AFTER and not is_void
+    result = _seen(types, name, len(arguments), function.result, trust) if after else None
+    return Hook(name, arguments, result, is_void)
+
+
+def _arguments(
+    types: TypeTable,
+    name: str,
+    parameters: tuple[Parameter, ...],
+    trust: int,
+    nullable: frozenset[int] = frozenset(),
+) -> tuple[Seen, ...]:
+    """A slot for each argument; one of more than eight bytes takes several."""
+    slots: list[Seen] = []
+    for number, parameter in enumerate(parameters):
+        seen = _seen(types, name, number, parameter.type, trust)
+        if seen.kind is Kind.OBJECT and number in nullable:
+            seen = Seen(seen.kind, seen.flags | MAYBE_NULL, seen.subject)
+        try:
+            size = types.btf.size_of(parameter.type)
+        except SkepError:
+            size = _SLOT
+        slots += [seen] * max(1, -(-size // _SLOT))
+    return tuple(slots)
+
+
+def _seen(types: TypeTable, name: str, number: int, type_id: int, trust: int) -> Seen:
+    """What an argument of a type is to a program."""
+    type = types.btf.resolve(type_id)
+    if isinstance(type, Int | Enumeration | Composite):
+        return Seen()
+    if not isinstance(type, Pointer):
+        has = f"'{type.name}' has type {type.kind.name}. Only pointer access is allowed"
+        return Seen(problem=f"func '{name}' arg{number} {has}")
+    target = types.type(type.target)
+    inner = types.btf[target.id]
+    if isinstance(inner, Void | Int):
+        return Seen()
+    if not isinstance(inner, Composite):
+        return Seen(problem=f"func '{name}' arg{number} type {inner.kind.name} is not a struct")
+    return Seen(Kind.OBJECT, trust, target)
+
+
+def _iterator_arguments(types: TypeTable, target: str, parameters: tuple[Parameter, ...]) -> tuple[Seen, ...]:
+    row = ITERATORS.get(target)
+    if row is None:
+        raise NotCovered(f"iterator {target}")
+    slots = []
+    for (kind, flags), parameter in zip(row, parameters, strict=False):
+        subject = types.pointee(parameter.type) if kind is Kind.OBJECT else None
+        slots.append(Seen(kind, flags, subject))
+    return tuple(slots)
+
+
+def _table_hook(context: Context, table: str, member: str) -> Hook:
+    types = context.kernel_types
+    found = types.btf.member(types.struct(table).id, member)
+    prototype = None if found is None else types.prototype(found.type)
+    if prototype is None:
+        raise NotCovered(f"{table}.{member}, which the kernel's types do not have")
+    # The kernel's own stand-in for the member names the arguments that may be null.
+    stub = types.function(f"{table}__{member}")
+    names = [one.name for one in stub.parameters] if stub is not None else []
+    nullable = frozenset(index for index, name in enumerate(names) if name.endswith("__nullable"))
+    if any(name.endswith("__ref") for name in names):
+        raise NotCovered(f"{table}.{member}, which hands over a reference")
+    arguments = _arguments(types, member, prototype.parameters, TRUSTED, nullable)
+    promoted = _PROMOTED.get(table, {})
+    arguments = tuple(_as_promoted(types, one, promoted) for one in arguments)
+    return Hook(member, arguments, is_void=isinstance(types.btf.resolve(prototype.result), Void))
+
+
+def _as_promoted(types: TypeTable, seen: Seen, promoted: Mapping[str, str]) -> Seen:
+    if seen.subject is None or seen.subject.name not in promoted:
+        return seen
+    return Seen(seen.kind, seen.flags, types.struct(promoted[seen.subject.name]))
+
+
+def returns_pointer(context: Context) -> bool:
+    """Whether the member that a struct_ops program is returns a pointer."""
+    table, member = member_of(context.spec)
+    types = context.kernel_types
+    found = types.btf.member(types.struct(table).id, member)
+    prototype: FunctionPrototype | None = None if found is None else types.prototype(found.type)
+    return prototype is not None and isinstance(types.btf.resolve(prototype.result), Pointer)
+
+
+#: An error number, or 0: what security hooks answer, but for those that answer yes or no.
+_ERROR_NUMBER: Final = (-4095, 0)
+_BOOLEAN_HOOKS: Final = frozenset(
+    {"bpf_lsm_inode_xattr_skipcap", "bpf_lsm_xfrm_state_pol_flow_match", "bpf_lsm_audit_rule_known"}
+)
+
+
+def security_range(context: Context) -> tuple[int, int] | None:
+    """What programs of a security hook may return, or None if anything."""
+    hook = context.hook
+    if context.attach_type is _A.LSM_CGROUP:
+        return (1, 1) if hook.is_void else (0, 1)
+    if hook.is_void:
+        return None
+    return (0, 1) if hook.name in _BOOLEAN_HOOKS else _ERROR_NUMBER

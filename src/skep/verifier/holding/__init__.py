@@ -1,0 +1,1 @@
+"""What has to be given back, and where it is held: references, locks, sections."""

@@ -1,0 +1,1 @@
+"""What lies in the kernel: its types, and pointers to objects of them."""

@@ -1,0 +1,397 @@
+"""Following the paths of a program: depth first, one instruction at a time, nothing twice that need not be.
+
+Which path comes first, when a state is kept and how long, is not a matter of taste: messages name the first violation
+found, and whether a large program stays below the limit depends on it. The numbers below are those that Linux 6.18
+was seen to go by (its processed and total counts agree).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from skep.verifier.paths import precision
+from skep.verifier.paths.checkpoint import Checkpoint, Match, covers, forget_dead, matches, may_be_same
+from skep.verifier.paths.stack_liveness import StackLiveness
+from skep.verifier.rejection import NotCovered, Rejection
+from skep.verifier.stack import iterators
+from skep.verifier.states.register import Register
+from skep.verifier.states.state import Frame, State
+
+if TYPE_CHECKING:
+    from skep.verifier.context import Context
+    from skep.verifier.paths.flow import Flow
+    from skep.verifier.paths.observer import Observer
+    from skep.verifier.structure import Structure
+
+#: Instructions followed on all paths together.
+INSTRUCTION_LIMIT: Final = 1_000_000
+#: Forks that wait to be followed.
+WAITING_LIMIT: Final = 8192
+_LONGEST_HISTORY: Final = 40
+
+#: One instruction, prepared: it changes ``explorer.state`` and sets ``explorer.next``.
+Instruct = Callable[["Explorer"], None]
+
+
+class _Loops:
+    """States that were found to match one that is not finished: loops, whose marks of precision go round."""
+
+    def __init__(self) -> None:
+        self.entry: Checkpoint | None = None
+        self.edges: list[tuple[Checkpoint, State]] = []
+
+
+class Explorer:
+    """One function's paths (the main program's, or a global function's) and what was found out on them."""
+
+    def __init__(
+        self, context: Context, structure: Structure, flow: Flow, instructs: list[Instruct], liveness: StackLiveness
+    ) -> None:
+        self.context = context
+        self.structure = structure
+        self.flow = flow
+        self.liveness = liveness
+        self._instructs = instructs
+        #: By instruction and by the call that the running function came from, as Linux keeps them apart.
+        self._explored: dict[tuple[int, int], list[Checkpoint]] = {}
+        #: Instructions with a kept state that was finished and not yet rid of what is dead.
+        self._unclean: set[int] = set()
+        self._waiting: list[tuple[State, int, int]] = []
+        self._loops: dict[tuple[tuple[int, ...], int], _Loops] = {}
+        self.processed = 0
+        self.limit = INSTRUCTION_LIMIT
+        self.total_states = 0
+        self.peak_states = 0
+        self.most_states = 0
+        self.jumps = 0
+        self.called_globals: set[int] = set()
+        self.deepest: list[int] = [0] * len(structure.subprograms)
+        self.visits: list[int] = [0] * len(structure.instructions)
+        #: By branch, the instructions followed because its other way was possible too.
+        self.branch_costs: dict[int, int] = {}
+        self.state = State()
+        self.frame: Frame = self.state.frames[0]
+        self.registers: list[Register] = self.frame.registers
+        self.sources: list[int] = self.frame.sources
+        self.index = 0
+        self.next = 0
+        self._previous = -1
+        #: Whether the running instruction is in the history already.
+        self._noted = False
+        #: The frame and slot that the running load or store found a spilled register in, or left one.
+        self.used: tuple[int, int] | None = None
+        self._jumps_at_last = 0
+        self._processed_at_last = 0
+        self._last_id = 0
+        #: Told what happens, if there is one.
+        self.observer: Observer | None = None
+
+    # What instructions call.
+
+    def new_id(self) -> int:
+        """An id that nothing has yet."""
+        self._last_id += 1
+        return self._last_id
+
+    @property
+    def last_id(self) -> int:
+        """The id given last."""
+        return self._last_id
+
+    def enter(self, state: State) -> None:
+        """Go on with ``state``, whose running frame may be another than before."""
+        self.state = state
+        self.frame = state.frames[-1]
+        self.registers = self.frame.registers
+        self.sources = self.frame.sources
+
+    def fork(self, target: int) -> State:
+        """A copy of the state that will go on at ``target`` when this path is finished."""
+        other = self.state.copy()
+        if other.parent is not None:
+            other.parent.branches += 1
+        self._waiting.append((other, target, self.index))
+        if len(self._waiting) > WAITING_LIMIT:
+            raise Rejection(f"The sequence of {len(self._waiting)} jumps is too complex.")
+        return other
+
+    def later(self, state: State, target: int) -> None:
+        """Follow ``state``, which has nothing of this path's, from ``target`` on when this path is finished."""
+        self._waiting.append((state, target, self.index))
+        if len(self._waiting) > WAITING_LIMIT:
+            raise Rejection(f"The sequence of {len(self._waiting)} jumps is too complex for async cb.")
+
+    @property
+    def sleepable(self) -> bool:
+        """Whether what runs here may sleep: the program, or a function that something calls later."""
+        known = self.state.sleepable
+        return self.context.sleepable if known is None else known
+
+    def end_path(self) -> None:
+        """This path is finished."""
+        self.next = -1
+
+    def remember(self, stack: tuple[int, int] | None = None) -> None:
+        """Linux keeps the running instruction in its history; ``stack`` is the frame and slot of a spill or fill."""
+        if stack is not None:
+            self.used = stack
+        if not self._noted:
+            self._noted = True
+            self.state.history_length += 1
+
+    def mark_precise(self, register: int) -> None:
+        """A decision depends on the number in a register."""
+        precision.mark(self.state, register)
+
+    def mark_slot_precise(self, frame: int, slot: int) -> None:
+        """A decision depends on the number spilled in a stack slot."""
+        precision.mark_slot(self.state, frame, slot)
+
+    def use_stack(self, frame: Frame, bytes: int) -> None:
+        """The function of ``frame`` uses ``bytes`` of its stack; slots it had not used hold nothing."""
+        if bytes > self.deepest[frame.subprogram]:
+            self.deepest[frame.subprogram] = bytes
+
+    # The loop.
+
+    def run(self, start: int, state: State) -> None:
+        """Follow all paths of ``state`` from ``start``. Raises Rejection for the first that is not safe."""
+        self.enter(state)
+        self._previous = -1
+        self.index = start
+        instructs, pauses, landings, visits = self._instructs, self.flow.pauses, self.flow.landings, self.visits
+        observer = self.observer
+        if observer is not None:
+            observer.started(self)
+        forked_at, processed_then = -1, 0
+        while True:
+            index = self.index
+            self._noted = False
+            self.processed += 1
+            if self.processed > self.limit:
+                raise self._too_large()
+            visits[index] += 1
+            if pauses[index] and self._is_known(index):
+                self.next = -1
+                if observer is not None:
+                    observer.known(self, self._previous, len(self._waiting))
+            else:
+                if landings[index]:
+                    self.remember()
+                if observer is not None:
+                    observer.step(self, len(self._waiting))
+                instructs[index](self)
+            if self.next >= 0:
+                self._previous = index
+                self.index = self.next
+                continue
+            self._finished(self.state)
+            if forked_at >= 0:
+                spent = self.processed - processed_then
+                self.branch_costs[forked_at] = self.branch_costs.get(forked_at, 0) + spent
+            if not self._waiting:
+                return
+            state, self.index, self._previous = self._waiting.pop()
+            forked_at, processed_then = self._previous, self.processed
+            self.enter(state)
+            if observer is not None:
+                observer.resumed(self, self._previous, len(self._waiting))
+
+    def _finished(self, state: State) -> None:
+        checkpoint = state.parent
+        while checkpoint is not None:
+            checkpoint.branches -= 1
+            if checkpoint.branches:
+                return
+            self._unclean.add(checkpoint.index)
+            if self._loops:
+                self._leave_loop(checkpoint)
+            checkpoint = checkpoint.state.parent
+
+    def _too_large(self) -> Exception:
+        if self.limit < INSTRUCTION_LIMIT:
+            return NotCovered(f"more than {self.limit} instructions on all paths, as many as were asked for")
+        return Rejection(f"BPF program is too large. Processed {self.processed} insn")
+
+    def forget_states(self) -> None:
+        """Another function is followed from now on: states of the last one mean nothing for it."""
+        self._explored = {}
+        self._loops = {}
+
+    # Keeping and comparing states.
+
+    def _is_known(self, index: int) -> bool:
+        """Whether the state need not be followed from here; if it is followed, it may be kept."""
+        state = self.state
+        flow = self.flow
+        jumps, processed = self.jumps - self._jumps_at_last, self.processed - self._processed_at_last
+        open_loop = flow.forced[index]
+        forced = open_loop or state.history_length > _LONGEST_HISTORY
+        keep = forced or (jumps >= 2 and processed >= 8)
+        kept = self._explored.get((index, self.frame.call_site))
+        if kept is not None:
+            if index in self._unclean:
+                self._clean_finished(kept, index)
+            young = not forced and jumps < 20 and processed < 100
+            live = flow.live
+            useless: list[Checkpoint] = []
+            for checkpoint in kept:
+                patience = 3
+                if checkpoint.branches:
+                    if self._is_same_again(checkpoint, index):
+                        self._go_round(checkpoint, state, index)
+                        self._drop(kept, useless)
+                        return True
+                    if young:
+                        keep = False
+                    if open_loop:
+                        patience = 64
+                else:
+                    loop = bool(self._loops) and self._is_open_loop(checkpoint)
+                    if matches(checkpoint, state, live, Match.WITHIN) if loop else covers(checkpoint, state, live):
+                        checkpoint.hits += 1
+                        if flow.landings[index]:
+                            self.remember()
+                        precision.inherit(checkpoint, state)
+                        if loop:
+                            self._add_edge(checkpoint, state)
+                        self._drop(kept, useless)
+                        return True
+                if keep:
+                    checkpoint.misses += 1
+                if checkpoint.misses > checkpoint.hits * patience + patience:
+                    # It is unlikely to be of use any more.
+                    useless.append(checkpoint)
+            self._drop(kept, useless)
+            if len(kept) > self.most_states:
+                self.most_states = len(kept)
+        if keep:
+            self._keep(index)
+        return False
+
+    def _clean_finished(self, kept: list[Checkpoint], index: int) -> None:
+        """Take what is dead from states that were finished since the last visit."""
+        self._unclean.discard(index)
+        for checkpoint in kept:
+            if checkpoint.branches or checkpoint.clean:
+                continue
+            if checkpoint.state.call_sites() == self.state.call_sites() and not self._is_open_loop(checkpoint):
+                self._clean(checkpoint)
+            else:
+                self._unclean.add(index)
+
+    def _drop(self, kept: list[Checkpoint], useless: list[Checkpoint]) -> None:
+        for checkpoint in useless:
+            kept.remove(checkpoint)
+            self.peak_states -= not checkpoint.branches
+
+    def _is_same_again(self, checkpoint: Checkpoint, index: int) -> bool:
+        """Whether a loop came back to a state that is no more general; Rejection if it changes nothing at all."""
+        state = self.state
+        flow = self.flow
+        live = flow.live
+        if checkpoint.state.asynchronous_entries != state.asynchronous_entries:
+            # Another entry into a function that is called later: that it is the same says nothing of a loop.
+            return False
+        if flow.calls_back[index]:
+            return matches(checkpoint, state, live, Match.WITHIN)
+        if flow.asks_iterator[index]:
+            return matches(checkpoint, state, live, Match.WITHIN) and iterators.is_active(state)
+        old = checkpoint.state
+        another_turn = flow.forced[index] and old.may_goto_turns != state.may_goto_turns
+        if another_turn and matches(checkpoint, state, live, Match.WITHIN):
+            return True
+        if (
+            old.may_goto_turns == state.may_goto_turns
+            and old.callback_turns == state.callback_turns
+            and may_be_same(checkpoint, state)
+            and matches(checkpoint, state, live, Match.SAME)
+            and not iterators.depths_differ(old, state)
+        ):
+            raise Rejection(f"infinite loop detected at insn {index}", instruction=index, checkpoint=checkpoint)
+        return False
+
+    def _keep(self, index: int) -> None:
+        state = self.state
+        self.total_states += 1
+        self.peak_states += 1
+        self._jumps_at_last = self.jumps
+        self._processed_at_last = self.processed
+        checkpoint = Checkpoint(state.copy(), index)
+        self._explored.setdefault((index, self.frame.call_site), []).insert(0, checkpoint)
+        self._enter_loop(checkpoint)
+        for frame in state.frames:
+            frame.kept()
+        state.parent = checkpoint
+        state.history_length = 0
+
+    def _clean(self, checkpoint: Checkpoint) -> None:
+        state = checkpoint.state
+        alive = [self.liveness.alive(state, checkpoint.index, level) for level in range(len(state.frames))]
+        forget_dead(checkpoint, self.flow.live, alive)
+
+    # Loops whose end is not counted: callbacks and may_goto.
+
+    def _loop_of(self, checkpoint: Checkpoint) -> list[tuple[tuple[int, ...], int]]:
+        """The loops that a state lies in: of its own instruction and of the calls that led to it."""
+        components = self.flow.components
+        sites = checkpoint.state.call_sites()
+        found = []
+        for depth in range(len(sites) + 1):
+            place = checkpoint.index if depth == len(sites) else sites[depth]
+            if components[place]:
+                found.append((sites[:depth], components[place]))
+                break
+        return found
+
+    def _enter_loop(self, checkpoint: Checkpoint) -> None:
+        if self.flow.has_open_loops:
+            for key in self._loop_of(checkpoint):
+                loops = self._loops.setdefault(key, _Loops())
+                if loops.entry is None:
+                    loops.entry = checkpoint
+
+    def _is_open_loop(self, checkpoint: Checkpoint) -> bool:
+        if not self._loops:
+            return False
+        return any(key in self._loops and self._loops[key].edges for key in self._loop_of(checkpoint))
+
+    def _go_round(self, checkpoint: Checkpoint, state: State, index: int) -> None:
+        checkpoint.hits += 1
+        if self.flow.landings[index]:
+            self.remember()
+        precision.inherit(checkpoint, state)
+        if not self.flow.calls_back[index]:
+            # Linux does not keep a loop of callbacks open for marks that go round.
+            self._add_edge(checkpoint, state)
+
+    def _add_edge(self, checkpoint: Checkpoint, state: State) -> None:
+        for key in self._loop_of(checkpoint):
+            self._loops.setdefault(key, _Loops()).edges.append((checkpoint, state.copy()))
+
+    def _leave_loop(self, checkpoint: Checkpoint) -> None:
+        for key in self._loop_of(checkpoint):
+            loops = self._loops.get(key)
+            if loops is None or loops.entry is not checkpoint:
+                continue
+            for _ in range(64):
+                changed = False
+                for target, state in loops.edges:
+                    changed |= precision.inherit(target, state)
+                if not changed:
+                    break
+            else:
+                for _, state in loops.edges:
+                    precision.everything(state)
+            del self._loops[key]
+
+    def last_turn(self, index: int, *, before: Checkpoint | None = None) -> State | None:
+        """The state kept last at ``index`` on this path (earlier than ``before``), in the same chain of calls."""
+        sites = self.state.call_sites()
+        checkpoint = self.state.parent if before is None else before.state.parent
+        while checkpoint is not None:
+            if checkpoint.index == index and checkpoint.state.call_sites() == sites:
+                return checkpoint.state
+            checkpoint = checkpoint.state.parent
+        return None

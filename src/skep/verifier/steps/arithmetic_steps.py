@@ -1,0 +1,384 @@
+"""Arithmetic on registers: numbers are computed, pointers moved, and what makes no sense on a pointer refused.
+
+Pointers keep a fixed offset and a variable one apart: adding a constant changes the first, adding an unknown number
+the second. The rules of what may be added to what are those of Documentation/bpf/verifier.rst; messages and limits
+were observed on Linux 6.18.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from skep.isa.instruction import Instruction
+from skep.isa.meaning import Alu, Swap
+from skep.isa.row import Row
+from skep.verifier.numbers import tnum
+from skep.verifier.numbers.arithmetic import (
+    compute,
+    constant_operand,
+    low_half,
+    sign_extended,
+    swapped,
+    with_low_constant,
+    zero_extended,
+)
+from skep.verifier.numbers.scalar import S32_MAX, S64_MAX, S64_MIN, U32, UNKNOWN, Scalar, constant, scalar, signed64
+from skep.verifier.numbers.tnum import U64
+from skep.verifier.rejection import Rejection
+from skep.verifier.states.register import (
+    ANY_NUMBER,
+    MAYBE_NULL,
+    NOTHING,
+    SHIFTED,
+    SHIFTED_32,
+    SHIFTED_64,
+    UNTRUSTED,
+    Kind,
+    Register,
+    at,
+    number,
+    register,
+    with_id,
+    with_scalar,
+)
+from skep.verifier.states.state import R10
+from skep.verifier.steps.checks import readable, writable
+from skep.verifier.structure import OFFSET_LIMIT
+
+if TYPE_CHECKING:
+    from skep.verifier.paths.exploration import Explorer, Instruct
+
+_SCALAR: Final = Kind.SCALAR
+_STACK: Final = Kind.STACK
+
+_SYMBOLS: Final = {
+    "add": "+=",
+    "sub": "-=",
+    "mul": "*=",
+    "div": "/=",
+    "sdiv": "s/=",
+    "or": "|=",
+    "and": "&=",
+    "lsh": "<<=",
+    "rsh": ">>=",
+    "mod": "%=",
+    "smod": "s%=",
+    "xor": "^=",
+    "arsh": "s>>=",
+}
+
+_MOVABLE: Final = frozenset(
+    {
+        Kind.CONTEXT,
+        Kind.MAP_VALUE,
+        Kind.MAP_KEY,
+        _STACK,
+        Kind.PACKET_META,
+        Kind.PACKET,
+        Kind.TRACEPOINT_BUFFER,
+        Kind.OBJECT,
+        Kind.MEMORY,
+        Kind.BUFFER,
+        Kind.FUNCTION,
+        Kind.DYNPTR,
+    }
+)
+_PACKET: Final = frozenset({Kind.PACKET, Kind.PACKET_META})
+
+
+def alu(instruction: Instruction, row: Row) -> Instruct:
+    """The step of an arithmetic instruction."""
+    assert isinstance(row.meaning, Alu)
+    operation, width = row.meaning.operation, row.meaning.width
+    if operation in ("mov", "movsx"):
+        return _move(instruction, row, row.meaning)
+    if operation == "neg":
+        return _negate(instruction, width)
+    return _combine(instruction, row, operation, width)
+
+
+def swap(instruction: Instruction, row: Row) -> Instruct:
+    """The step of a byte swap, or of the truncation that it is where the order is the machine's own."""
+    assert isinstance(row.meaning, Swap)
+    dst, size = instruction.dst, row.meaning.bits // 8
+    turns = row.meaning.operation != {"little": "le", "big": "be"}[sys.byteorder]
+
+    def step(explorer: Explorer) -> None:
+        readable(explorer, dst)
+        writable(explorer, dst)
+        registers = explorer.registers
+        old = registers[dst]
+        if old.kind is _SCALAR:
+            known = old.scalar
+            if turns or size < 8:
+                registers[dst] = number(swapped(known, size) if turns else zero_extended(known, size))
+        else:
+            registers[dst] = ANY_NUMBER
+        explorer.next = explorer.index + 1
+
+    return step
+
+
+def _negate(instruction: Instruction, width: int) -> Instruct:
+    dst = instruction.dst
+
+    def step(explorer: Explorer) -> None:
+        readable(explorer, dst)
+        writable(explorer, dst)
+        registers = explorer.registers
+        old = registers[dst]
+        known = old.kind is _SCALAR
+        registers[dst] = number(compute("neg", width, old.scalar, constant(0))) if known else ANY_NUMBER
+        explorer.next = explorer.index + 1
+
+    return step
+
+
+def _move(instruction: Instruction, row: Row, meaning: Alu) -> Instruct:
+    dst, src, width = instruction.dst, instruction.src, meaning.width
+    if row.operand == "imm":
+        value = constant_operand(instruction.imm)
+        loaded = number(value if width == 64 else low_half(value))
+
+        def step_immediate(explorer: Explorer) -> None:
+            writable(explorer, dst)
+            explorer.sources[dst] = 0
+            explorer.registers[dst] = loaded
+            explorer.next = explorer.index + 1
+
+        return step_immediate
+
+    signed_bits = meaning.sign_bits
+
+    def step(explorer: Explorer) -> None:
+        registers = explorer.registers
+        source = registers[src]
+        if source is NOTHING or dst == R10:
+            readable(explorer, src)
+            writable(explorer, dst)
+        sources = explorer.sources
+        sources[dst] = sources[src]
+        explorer.next = explorer.index + 1
+        if source.kind is not _SCALAR:
+            if width == 64 and not signed_bits:
+                registers[dst] = source
+            else:
+                registers[dst] = number(low_half(UNKNOWN)) if width == 32 else ANY_NUMBER
+            return
+        if signed_bits:
+            keeps = source.scalar.umax < 1 << (signed_bits - 1)
+        else:
+            keeps = width == 64 or source.scalar.umax <= U32
+        if keeps:
+            source = registers[src] = shared(explorer, source)
+        value = source.scalar
+        if signed_bits:
+            value = sign_extended(value, signed_bits // 8, width)
+        elif width == 32:
+            value = low_half(value)
+        registers[dst] = number(value, source.id) if keeps else number(value)
+
+    return step
+
+
+def shared(explorer: Explorer, source: Register) -> Register:
+    """A number about to be copied, with an id, so that what is learnt of one copy is learnt of the other."""
+    if source.kind is not _SCALAR:
+        return source
+    if source.flags & SHIFTED:
+        source = number(source.scalar)
+    if not source.id and not source.scalar.is_constant:
+        return with_id(source, explorer.new_id())
+    return source
+
+
+def _combine(instruction: Instruction, row: Row, operation: str, width: int) -> Instruct:
+    dst, src = instruction.dst, instruction.src
+    by_register = row.operand == "src"
+    value = constant_operand(instruction.imm)
+    immediate = number(value)
+    imm = instruction.imm
+    adds = operation in ("add", "sub")
+    masks = operation in ("and", "or")
+    refusal = None
+    if not by_register:
+        if operation in ("div", "mod", "sdiv", "smod") and imm == 0:
+            refusal = "div by zero"
+        if operation in ("lsh", "rsh", "arsh") and not 0 <= imm < width:
+            refusal = f"invalid shift {imm}"
+
+    refused = refusal is not None or dst == R10
+
+    def step(explorer: Explorer) -> None:
+        registers = explorer.registers
+        target = registers[dst]
+        other = registers[src] if by_register else immediate
+        if target is NOTHING or other is NOTHING or refused:
+            if by_register:
+                readable(explorer, src)
+            readable(explorer, dst)
+            if refusal is not None:
+                raise Rejection(refusal)
+            writable(explorer, dst)
+        explorer.next = explorer.index + 1
+        if by_register:
+            explorer.sources[dst] |= explorer.sources[src]
+        if Kind.ARENA in (target.kind, other.kind):
+            # Wherever it points to, it points into the arena or to nothing: any arithmetic will do.
+            registers[dst] = register(Kind.ARENA)
+            return
+        if target.kind is _SCALAR and other.kind is _SCALAR:
+            if masks and other.scalar.is_constant:
+                target = _one_sign(explorer, dst, target)
+            result = compute(operation, width, target.scalar, other.scalar)
+            if target.id and adds and other.scalar.is_constant:
+                added = _constant_added(operation, width, target, other.scalar.value)
+                if added is not None:
+                    registers[dst] = number(result, target.id, SHIFTED_64 if width == 64 else SHIFTED_32, added)
+                    return
+            registers[dst] = number(result)
+            return
+        registers[dst] = _on_pointer(explorer, operation, width, dst, target, src if by_register else None, other)
+
+    return step
+
+
+_SIGNS: Final = (-1, 0)
+
+
+def _one_sign(explorer: Explorer, dst: int, mask: Register) -> Register:
+    """Of a number that is all ones or all zeros, in 64 bits or in 32: all ones; a second path has all zeros.
+
+    Compilers turn a condition into such a number (an arithmetic shift by 63 or 31) and select with it.
+    """
+    known = mask.scalar
+    if (known.smin, known.smax) == _SIGNS:
+        ones, zeros = constant(-1), constant(0)
+    elif (known.smin32, known.smax32) == _SIGNS:
+        ones, zeros = with_low_constant(known, U32), with_low_constant(known, 0)
+    else:
+        return mask
+    explorer.fork(explorer.index).frames[-1].registers[dst] = with_scalar(mask, zeros)
+    return with_scalar(mask, ones)
+
+
+def _constant_added(operation: str, width: int, target: Register, value: int) -> int | None:
+    """What an addition leaves a number apart from those with its id; None where Linux loses sight of it.
+
+    It follows one addition or subtraction of a constant of 32 bits, in 32 bits only of a number that has no more.
+    """
+    if target.flags & SHIFTED or (width == 32 and target.scalar.umax > U32):
+        return None
+    constant = signed64(value) if width == 64 else (value & U32) - ((value & 1 << 31) << 1)
+    if operation == "sub":
+        constant = -constant
+    return constant if -S32_MAX - 1 <= constant <= S32_MAX else None
+
+
+def _on_pointer(
+    explorer: Explorer, operation: str, width: int, dst: int, target: Register, src: int | None, other: Register
+) -> Register:
+    """The result of arithmetic with a pointer on one side or both."""
+    if target.kind is not _SCALAR and other.kind is not _SCALAR:
+        if operation == "sub":
+            return ANY_NUMBER
+        raise Rejection(f"R{dst} pointer {_SYMBOLS[operation]} pointer prohibited", register=dst)
+    if target.kind is _SCALAR:
+        explorer.mark_precise(dst)
+        pointer, added = other, target.scalar
+    else:
+        if src is not None:
+            explorer.mark_precise(src)
+        pointer, added = target, other.scalar
+    if width == 32:
+        if operation == "sub":
+            return ANY_NUMBER
+        raise Rejection(f"R{dst} 32-bit pointer arithmetic prohibited", register=dst)
+    name = pointer.type_name
+    if pointer.flags & MAYBE_NULL:
+        raise Rejection(f"R{dst} pointer arithmetic on {name} prohibited, null-check it first", register=dst)
+    if pointer.kind is Kind.MEMORY and pointer.flags & UNTRUSTED:
+        return pointer
+    known = added.is_constant
+    nothing_added = known and added.value == 0 and operation == "add"
+    if pointer.kind not in _MOVABLE:
+        if pointer.kind is Kind.FLOW_KEYS:
+            allowed = known
+        else:
+            allowed = pointer.kind is Kind.MAP and nothing_added
+        if not allowed:
+            raise Rejection(f"R{dst} pointer arithmetic on {name} prohibited", register=dst)
+    _check_offset(name, added, 0)
+    _check_offset(name, pointer.scalar, pointer.offset)
+    result = _moved(explorer, operation, dst, pointer, added, target.kind is _SCALAR)
+    _check_offset(name, result.scalar, result.offset)
+    return result
+
+
+def _check_offset(name: str, value: Scalar, fixed: int) -> None:
+    """Refuse offsets so large that a sum of two could overflow."""
+    if value.is_constant:
+        amount = signed64(value.value)
+        if not -OFFSET_LIMIT < amount < OFFSET_LIMIT:
+            raise Rejection(f"math between {name} pointer and {amount} is not allowed", pointer=name, value=amount)
+    if not -OFFSET_LIMIT < fixed < OFFSET_LIMIT:
+        raise Rejection(f"{name} pointer offset {fixed} is not allowed", pointer=name, value=fixed)
+    if value.smin == S64_MIN:
+        raise Rejection(
+            f"math between {name} pointer and register with unbounded min value is not allowed", pointer=name
+        )
+    if not -OFFSET_LIMIT < value.smin < OFFSET_LIMIT:
+        raise Rejection(f"value {value.smin} makes {name} pointer be out of bounds", pointer=name, value=value.smin)
+
+
+def _moved(
+    explorer: Explorer, operation: str, dst: int, pointer: Register, added: Scalar, is_reversed: bool
+) -> Register:
+    if operation == "add":
+        if added.is_constant:
+            offset = pointer.offset + signed64(added.value)
+            if -(1 << 31) <= offset < 1 << 31:
+                return at(pointer, pointer.scalar, offset, pointer.id, pointer.extent)
+        value = _sum(pointer.scalar, added)
+        if pointer.kind in _PACKET:
+            return at(pointer, value, pointer.offset, explorer.new_id(), 0)
+        return at(pointer, value, pointer.offset, pointer.id, pointer.extent)
+    if operation == "sub":
+        if is_reversed:
+            raise Rejection(f"R{dst} tried to subtract pointer from scalar", register=dst)
+        if pointer.kind is _STACK:
+            raise Rejection(f"R{dst} subtraction from stack pointer prohibited", register=dst)
+        if added.is_constant:
+            offset = pointer.offset - signed64(added.value)
+            if -(1 << 31) <= offset < 1 << 31:
+                return at(pointer, pointer.scalar, offset, pointer.id, pointer.extent)
+        value = _difference(pointer.scalar, added)
+        if pointer.kind in _PACKET:
+            extent = 0 if added.smin < 0 else pointer.extent
+            return at(pointer, value, pointer.offset, explorer.new_id(), extent)
+        return at(pointer, value, pointer.offset, pointer.id, pointer.extent)
+    if operation in ("and", "or", "xor"):
+        raise Rejection(f"R{dst} bitwise operator {_SYMBOLS[operation]} on pointer prohibited", register=dst)
+    raise Rejection(f"R{dst} pointer arithmetic with {_SYMBOLS[operation]} operator prohibited", register=dst)
+
+
+@lru_cache(maxsize=1 << 14)
+def _sum(a: Scalar, b: Scalar) -> Scalar:
+    s64 = (a.smin + b.smin, a.smax + b.smax)
+    if s64[0] < S64_MIN or s64[1] > S64_MAX:
+        s64 = (S64_MIN, S64_MAX)
+    u64 = (a.umin + b.umin, a.umax + b.umax)
+    if u64[1] > U64:
+        u64 = (0, U64)
+    return scalar(tnum.add(a.bits, b.bits), u64, s64) or UNKNOWN
+
+
+@lru_cache(maxsize=1 << 14)
+def _difference(a: Scalar, b: Scalar) -> Scalar:
+    s64 = (a.smin - b.smax, a.smax - b.smin)
+    if s64[0] < S64_MIN or s64[1] > S64_MAX:
+        s64 = (S64_MIN, S64_MAX)
+    u64 = (a.umin - b.umax, a.umax - b.umin) if a.umin >= b.umax else (0, U64)
+    return scalar(tnum.subtract(a.bits, b.bits), u64, s64) or UNKNOWN

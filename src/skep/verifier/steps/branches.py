@@ -1,0 +1,385 @@
+"""Conditional jumps: which ways are possible, and what is known on each.
+
+A comparison narrows numbers, also those known to be the same or a constant apart; tells null from not null for every
+register with the same id; and shows how far the packet reaches. The rules of ranges are in ``comparison``; those of
+packets and null are in Documentation/bpf/verifier.rst.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from skep.isa.instruction import Instruction
+from skep.isa.meaning import Branch
+from skep.isa.row import Row
+from skep.verifier.numbers.arithmetic import apart, constant_operand
+from skep.verifier.numbers.comparison import INVERSE, decided, when, when_same
+from skep.verifier.numbers.scalar import Scalar
+from skep.verifier.paths.widening import widen
+from skep.verifier.states.register import (
+    NOTHING,
+    SHIFTED,
+    SHIFTED_64,
+    Kind,
+    Register,
+    number,
+    with_extent,
+    with_id,
+    with_scalar,
+)
+from skep.verifier.states.slots import slot
+from skep.verifier.states.state import R10, Linked, State
+from skep.verifier.steps.checks import readable
+from skep.verifier.steps.nullness import known_not_null, not_null, settle_null
+
+if TYPE_CHECKING:
+    from skep.verifier.paths.exploration import Explorer, Instruct
+
+_SCALAR: Final = Kind.SCALAR
+
+#: Extents of packet pointers known to be at, or beyond, the end of the packet.
+AT_END: Final = -1
+BEYOND_END: Final = -2
+
+_LONGEST_PACKET: Final = 0xFFFF
+_MOST_LINKED: Final = 6
+_PACKET_KINDS: Final = frozenset({Kind.PACKET, Kind.PACKET_META, Kind.PACKET_END})
+#: The condition with its sides exchanged.
+_FLIPPED: Final = {
+    "gt": "lt",
+    "lt": "gt",
+    "ge": "le",
+    "le": "ge",
+    "sgt": "slt",
+    "slt": "sgt",
+    "sge": "sle",
+    "sle": "sge",
+}
+
+
+def branch(instruction: Instruction, row: Row) -> Instruct:
+    """The step of a conditional jump."""
+    assert isinstance(row.meaning, Branch)
+    condition, width = row.meaning.condition, row.meaning.width
+    inverse = INVERSE[condition]
+    dst, src, distance = instruction.dst, instruction.src, instruction.offset
+    by_register = row.operand == "src"
+    immediate = number(constant_operand(instruction.imm))
+
+    def step(explorer: Explorer) -> None:
+        registers = explorer.registers
+        a = registers[dst]
+        b = registers[src] if by_register else immediate
+        if a is NOTHING or b is NOTHING:
+            if by_register:
+                readable(explorer, src)
+            readable(explorer, dst)
+        explorer.jumps += 1
+        target = explorer.index + 1 + distance
+        explorer.next = explorer.index + 1
+        if a.kind is not _SCALAR or b.kind is not _SCALAR:
+            _compare_pointers(explorer, condition, width, dst, a, src if by_register else None, b, target)
+            return
+        answer = decided(condition, width, a.scalar, b.scalar)
+        if answer is not None:
+            explorer.mark_precise(dst)
+            if by_register:
+                explorer.mark_precise(src)
+            if by_register:
+                _join(explorer, dst, src)
+            if answer:
+                explorer.next = target
+            return
+        if by_register and src == dst:
+            taken = (when_same(condition, width, a.scalar),) * 2
+            passed = (when_same(inverse, width, a.scalar),) * 2
+        else:
+            taken = when(condition, width, a.scalar, b.scalar)
+            passed = when(inverse, width, a.scalar, b.scalar)
+        linked: Linked = ()
+        if by_register and b.id:
+            linked = _linked(explorer, b.id, linked)
+        if a.id:
+            linked = _linked(explorer, a.id, linked)
+        if len(linked) > 1:
+            explorer.remember()
+        if by_register or len(linked) > 1:
+            _join(explorer, dst, src if by_register else dst, linked)
+        a, b = registers[dst], (registers[src] if by_register else b)
+        other = explorer.fork(target)
+        _narrow(other, dst, a, taken[0], src if by_register else None, b, taken[1], linked)
+        _narrow(explorer.state, dst, a, passed[0], src if by_register else None, b, passed[1], linked)
+
+    return step
+
+
+def _join(explorer: Explorer, dst: int, src: int, linked: Linked = ()) -> None:
+    """Numbers that were compared, and those refined with them, matter together from here back."""
+    sources = explorer.sources
+    both = sources[dst] | sources[src]
+    if len(linked) > 1:
+        frames = explorer.state.frames
+        running = explorer.frame.index
+        together = 0
+        touches = False
+        for level, index, is_slot in linked:
+            frame = frames[level]
+            together |= frame.source_of_slot(index) if is_slot else frame.sources[index]
+            touches = touches or (level == running and not is_slot and index in (dst, src))
+        if touches:
+            both = together = together | both
+        for level, index, is_slot in linked:
+            if is_slot:
+                frames[level].slot_sources[index] = together
+            else:
+                frames[level].sources[index] = together
+    if dst != R10 and src != R10:
+        sources[dst] = sources[src] = both
+
+
+def may_goto(instruction: Instruction) -> Instruct:
+    """The step of a jump that the runtime takes when it has had enough: both ways are possible."""
+    distance = instruction.offset
+
+    def step(explorer: Explorer) -> None:
+        explorer.jumps += 1
+        before = explorer.last_turn(explorer.index)
+        other = explorer.fork(explorer.index + 1)
+        other.may_goto_turns += 1
+        if before is not None:
+            widen(before, other)
+        explorer.next = explorer.index + 1 + distance
+
+    return step
+
+
+def goto(distance: int) -> Instruct:
+    """The step of an unconditional jump."""
+
+    def step(explorer: Explorer) -> None:
+        explorer.jumps += 1
+        explorer.next = explorer.index + 1 + distance
+
+    return step
+
+
+def _is_constant(register: Register, width: int) -> bool:
+    mask = register.scalar.mask
+    return not (mask if width == 64 else mask & 0xFFFFFFFF)
+
+
+def _linked(explorer: Explorer, id: int, found: Linked) -> Linked:
+    """``found`` and all numbers with this id that are still live, up to a limit; those beyond it lose their id."""
+    live = explorer.flow.live
+    frames = explorer.state.frames
+    place = explorer.index
+    for frame in reversed(frames):
+        alive = live[place]
+        place = frame.call_site
+        for index, register in enumerate(frame.registers):
+            if register.id == id and register.kind is _SCALAR and alive >> index & 1:
+                one = (frame.index, index, False)
+                if len(found) < _MOST_LINKED:
+                    found = (*found, one)
+                else:
+                    frame.registers[index] = number(register.scalar)
+        for index, spilled in enumerate(frame.slots):
+            if spilled.is_spill and spilled.register.id == id and spilled.register.kind is _SCALAR:
+                one = (frame.index, index, True)
+                if len(found) < _MOST_LINKED:
+                    found = (*found, one)
+                else:
+                    frame.slots[index] = slot(spilled.bytes, with_id(spilled.register, 0))
+    return found
+
+
+def _narrow(
+    state: State,
+    dst: int,
+    a: Register,
+    a_scalar: Scalar,
+    src: int | None,
+    b: Register,
+    b_scalar: Scalar,
+    linked: Linked,
+) -> None:
+    """Set both sides of a comparison to what is known on one way, and what is linked to them."""
+    registers = state.frames[-1].registers
+    new_a = registers[dst] = with_scalar(a, a_scalar)
+    if src is not None:
+        new_b = registers[src] = with_scalar(b, b_scalar)
+        if b.id and len(linked) > 1:
+            _spread(state, new_b, (len(state.frames) - 1, src), linked)
+    if a.id and len(linked) > 1:
+        new_a = registers[dst]
+        _spread(state, new_a, (len(state.frames) - 1, dst), linked)
+
+
+def _spread(state: State, known: Register, place: tuple[int, int], linked: Linked) -> None:
+    for frame_index, index, is_slot in linked:
+        frame = state.frames[frame_index]
+        if not is_slot and (frame_index, index) == place:
+            continue
+        old = frame.slots[index].register if is_slot else frame.registers[index]
+        if old.kind is not _SCALAR or old.id != known.id:
+            continue
+        shifts = (old.flags | known.flags) & SHIFTED
+        if shifts == SHIFTED:
+            # One was shifted in 64 bits, the other in 32: what they say of each other is not followed.
+            continue
+        if old.offset == known.offset or not shifts:
+            new = known
+        else:
+            width = 64 if shifts == SHIFTED_64 else 32
+            moved = apart(known.scalar, old.offset - known.offset, width)
+            new = number(moved, old.id, old.flags, old.offset)
+        if is_slot:
+            frame.slots[index] = slot(frame.slots[index].bytes, new)
+        else:
+            frame.registers[index] = new
+
+
+def _compare_pointers(
+    explorer: Explorer,
+    condition: str,
+    width: int,
+    dst: int,
+    a: Register,
+    src: int | None,
+    b: Register,
+    target: int,
+) -> None:
+    """A comparison with a pointer on one side or both."""
+    decided = _decided(condition, width, a, b)
+    if decided is not None:
+        # Only the side that is a number can matter as one.
+        if a.kind is _SCALAR:
+            explorer.mark_precise(dst)
+        if src is not None and b.kind is _SCALAR:
+            explorer.mark_precise(src)
+        if src is not None:
+            _join(explorer, dst, src)
+        if decided:
+            explorer.next = target
+        return
+    if src is not None:
+        _join(explorer, dst, src)
+    other = explorer.fork(target)
+    state = explorer.state
+    if width == 32:
+        return
+    if condition in ("eq", "ne") and src is not None and a.is_pointer and b.is_pointer:
+        _share_not_null(condition, dst, a, src, b, state, other)
+    if condition in ("eq", "ne") and a.maybe_null and b.is_zero:
+        settle_null(state, dst, is_null=condition == "ne")
+        settle_null(other, dst, is_null=condition == "eq")
+    elif src is not None:
+        _find_packet_range(condition, dst, a, src, b, passed=state, taken=other)
+
+
+def _decided(condition: str, width: int, a: Register, b: Register) -> bool | None:
+    """Whether the jump is taken, where a comparison with a pointer has only one answer."""
+    if a.kind in _PACKET_KINDS and b.kind in _PACKET_KINDS and width == 64:
+        return _decided_by_packet(condition, a, b)
+    if not (b.kind is _SCALAR and _is_constant(b, width)):
+        condition = _FLIPPED.get(condition, condition)
+        a, b = b, a
+    if not (b.kind is _SCALAR and _is_constant(b, width)):
+        return None
+    value = b.scalar.value & ((1 << width) - 1)
+    if value or not known_not_null(a):
+        return None
+    return {"eq": False, "ne": True}.get(condition)
+
+
+def _decided_by_packet(condition: str, a: Register, b: Register) -> bool | None:
+    if b.kind is Kind.PACKET_END:
+        packet = a
+    elif a.kind is Kind.PACKET_END:
+        packet, condition = b, _FLIPPED.get(condition, condition)
+    else:
+        return None
+    if condition in ("le", "gt") and packet.extent == BEYOND_END:
+        return condition == "gt"
+    if condition in ("lt", "ge") and packet.extent in (BEYOND_END, AT_END):
+        return condition == "ge"
+    return None
+
+
+def _share_not_null(
+    condition: str, dst: int, a: Register, src: int, b: Register, passed: State, taken: State
+) -> None:
+    """Of two pointers that are equal, one not null, the other is not null either."""
+    if a.maybe_null == b.maybe_null or Kind.OBJECT in (a.kind, b.kind):
+        return
+    registers = (taken if condition == "eq" else passed).frames[-1].registers
+    index = src if b.maybe_null else dst
+    registers[index] = not_null(registers[index])
+
+
+def _find_packet_range(
+    condition: str, dst: int, a: Register, src: int, b: Register, *, passed: State, taken: State
+) -> None:
+    """A pointer into the packet was compared with its end: bytes before it are there, on one of the two ways.
+
+    Metadata ends where the packet begins, so that a metadata pointer is compared with that.
+    """
+    if _is_limit(b, a):
+        pointer, index = a, dst
+    elif _is_limit(a, b):
+        pointer, index = b, src
+        condition = _FLIPPED.get(condition, condition)
+    else:
+        return
+    match condition:
+        case "gt":
+            _reaches(passed, pointer, 0)
+            _ends(taken, index, BEYOND_END)
+        case "lt":
+            _reaches(taken, pointer, 1)
+            _ends(passed, index, AT_END)
+        case "ge":
+            _reaches(passed, pointer, 1)
+            _ends(taken, index, AT_END)
+        case "le":
+            _reaches(taken, pointer, 0)
+            _ends(passed, index, BEYOND_END)
+        case _:
+            pass
+
+
+def _is_limit(limit: Register, pointer: Register) -> bool:
+    """Whether ``limit`` ends what ``pointer`` points into."""
+    if pointer.kind is Kind.PACKET:
+        return limit.kind is Kind.PACKET_END
+    return (
+        pointer.kind is Kind.PACKET_META
+        and limit.kind is Kind.PACKET
+        and not limit.offset
+        and not limit.id
+        and limit.scalar.is_constant
+    )
+
+
+def _reaches(state: State, pointer: Register, beyond: int) -> None:
+    """All bytes up to ``pointer``, and ``beyond`` more, are there."""
+    if pointer.offset < 0 or (pointer.offset == 0 and beyond):
+        return
+    furthest = pointer.scalar.umax
+    if furthest > _LONGEST_PACKET or furthest + pointer.offset > _LONGEST_PACKET:
+        return
+    extent = pointer.offset + beyond
+    for frame in state.frames:
+        for index, register in enumerate(frame.registers):
+            if register.kind is pointer.kind and register.id == pointer.id and register.extent < extent:
+                frame.registers[index] = with_extent(register, extent)
+        for index, spilled in enumerate(frame.slots):
+            register = spilled.register
+            if register.kind is pointer.kind and register.id == pointer.id and register.extent < extent:
+                frame.slots[index] = slot(spilled.bytes, with_extent(register, extent))
+
+
+def _ends(state: State, index: int, extent: int) -> None:
+    registers = state.frames[-1].registers
+    if registers[index].kind is Kind.PACKET:
+        registers[index] = with_extent(registers[index], extent)

@@ -1,0 +1,201 @@
+"""Ends: of the program with a value that its type permits and nothing held, and of functions that it calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from skep.objects.kinds import AttachType, ProgramType
+from skep.verifier.contexts.attachment import returns_pointer, security_range
+from skep.verifier.holding import sections
+from skep.verifier.numbers.scalar import S64_MAX, S64_MIN, Scalar
+from skep.verifier.rejection import NotCovered, Rejection
+from skep.verifier.states.register import Kind
+from skep.verifier.steps.checks import readable
+
+if TYPE_CHECKING:
+    from skep.verifier.context import Context
+    from skep.verifier.paths.exploration import Explorer
+
+_T, _A = ProgramType, AttachType
+_ONE = (1, 1)
+_SWITCH = (0, 1)
+
+#: The least and greatest value that programs of a type may return; types that are missing may return anything.
+_RANGES: dict[ProgramType, tuple[int, int]] = {
+    _T.CGROUP_SKB: _SWITCH,
+    _T.CGROUP_SOCK: _SWITCH,
+    _T.CGROUP_SOCK_ADDR: _SWITCH,
+    _T.CGROUP_DEVICE: _SWITCH,
+    _T.CGROUP_SYSCTL: _SWITCH,
+    _T.CGROUP_SOCKOPT: _SWITCH,
+    _T.SOCK_OPS: _SWITCH,
+    _T.SK_LOOKUP: _SWITCH,
+    _T.NETFILTER: _SWITCH,
+}
+#: The same for attach types that differ.
+_ATTACH_RANGES: dict[AttachType, tuple[int, int]] = {
+    _A.CGROUP_INET_EGRESS: (0, 3),
+    _A.CGROUP_INET4_BIND: (0, 3),
+    _A.CGROUP_INET6_BIND: (0, 3),
+    **dict.fromkeys(
+        (
+            _A.CGROUP_UDP4_RECVMSG,
+            _A.CGROUP_UDP6_RECVMSG,
+            _A.CGROUP_UNIX_RECVMSG,
+            _A.CGROUP_INET4_GETPEERNAME,
+            _A.CGROUP_INET6_GETPEERNAME,
+            _A.CGROUP_UNIX_GETPEERNAME,
+            _A.CGROUP_INET4_GETSOCKNAME,
+            _A.CGROUP_INET6_GETSOCKNAME,
+            _A.CGROUP_UNIX_GETSOCKNAME,
+        ),
+        _ONE,
+    ),
+    _A.TRACE_KPROBE_SESSION: _SWITCH,
+    _A.TRACE_UPROBE_SESSION: _SWITCH,
+}
+_TRACING_RANGES: dict[AttachType | None, tuple[int, int]] = {
+    _A.TRACE_FENTRY: (0, 0),
+    _A.TRACE_FEXIT: (0, 0),
+    _A.TRACE_ITER: _SWITCH,
+}
+_BY_ATTACH = frozenset({_T.CGROUP_SKB, _T.CGROUP_SOCK_ADDR, _T.KPROBE})
+
+
+def return_range(context: Context) -> tuple[int, int] | None:
+    """What a program may return, or None if anything."""
+    program, attach_type = context.type, context.attach_type
+    match program:
+        case _T.TRACING:
+            return _TRACING_RANGES.get(attach_type)
+        case _T.LSM:
+            return security_range(context)
+        case _T.STRUCT_OPS:
+            if returns_pointer(context):
+                raise NotCovered("a member of a table of programs that returns a pointer")
+            return None
+        case _T.EXT:
+            raise NotCovered("return values of programs that replace a function")
+        case _:
+            pass
+    if program in _BY_ATTACH and attach_type in _ATTACH_RANGES:
+        return _ATTACH_RANGES[attach_type]
+    return _RANGES.get(program)
+
+
+def leave(explorer: Explorer) -> None:
+    """The step of ``exit``: back to the caller, or the end of a path."""
+    explorer.jumps += 1
+    state = explorer.state
+    frames = state.frames
+    if len(frames) > 1:
+        _return_to_caller(explorer)
+        return
+    check_nothing_held(explorer, "BPF_EXIT instruction in main prog")
+    check_result(explorer, 0)
+    explorer.end_path()
+
+
+def check_nothing_held(explorer: Explorer, prefix: str, *, locks: bool = True) -> None:
+    """Refuse to leave with something acquired that was not given back."""
+    state = explorer.state
+    if locks and state.locks:
+        raise Rejection(f"{prefix} cannot be used inside bpf_spin_lock-ed region")
+    if state.references:
+        details = [f"Unreleased reference id={one.id} alloc_insn={one.instruction}" for one in state.references]
+        raise Rejection(f"{prefix} would lead to reference leak", *details, references=state.references)
+    if locks:
+        sections.check_none_open(explorer, prefix)
+
+
+def _return_to_caller(explorer: Explorer) -> None:
+    state = explorer.state
+    frames = state.frames
+    callee, caller = frames[-1], frames[-2]
+    # A function whose result nobody uses need not have one: clang leaves r0 alone in it.
+    result = callee.registers[0]
+    if result.kind is Kind.STACK:
+        raise Rejection("cannot return stack pointer to the caller")
+    site = callee.call_site
+    if callee.callback is not None:
+        if result.kind is not Kind.SCALAR:
+            raise Rejection("R0 not a scalar value")
+        explorer.mark_precise(0)
+        low, high = callee.callback
+        if result.scalar.smin < low or result.scalar.smax > high:
+            raise Rejection(_outside("At callback return", "R0", result.scalar, (low, high)))
+        from skep.verifier.calls.callbacks import back_to_helper
+
+        back_to_helper(explorer)
+        return
+    caller.registers[0] = result
+    caller.sources[0] = callee.sources[0]
+    frames.pop()
+    explorer.enter(state)
+    explorer.next = site + 1
+
+
+def check_result(explorer: Explorer, index: int) -> None:
+    """Refuse what a program, or a function that is verified on its own, leaves in a register as its result."""
+    later = explorer.state.frames[0].callback
+    if later is not None:
+        _check_later_result(explorer, later, index)
+        return
+    context = explorer.context
+    entered = explorer.structure.subprograms[explorer.state.frames[0].subprogram]
+    is_function = bool(entered.index) and not entered.is_exception_callback
+    if not is_function and _returns_nothing(context):
+        return
+    limits = None if is_function else return_range(context)
+    readable(explorer, index)
+    result = explorer.registers[index]
+    if is_function and result.kind is not Kind.SCALAR:
+        raise Rejection(
+            f"At subprogram exit the register R{index} is not a scalar value ({result.type_name})", register=index
+        )
+    if limits is None:
+        return
+    place = "At program exit"
+    if result.kind is not Kind.SCALAR:
+        raise Rejection(f"{place} the register R{index} is not a known value ({result.type_name})", register=index)
+    explorer.mark_precise(index)
+    low, high = limits
+    least, greatest = result.scalar.smin, result.scalar.smax
+    if context.type is _T.LSM and context.attach_type is not _A.LSM_CGROUP:
+        # A security hook returns an int: the upper half is not looked at.
+        least, greatest = result.scalar.smin32, result.scalar.smax32
+    if not (low <= least and greatest <= high):
+        raise Rejection(_outside(place, f"R{index}", result.scalar, limits), register=index, limits=limits)
+
+
+def _check_later_result(explorer: Explorer, limits: tuple[int, int], index: int) -> None:
+    """The same for a function that a timer or its like calls on its own."""
+    readable(explorer, index)
+    result = explorer.registers[index]
+    place = "At async callback return"
+    if result.kind is not Kind.SCALAR:
+        raise Rejection(f"{place} the register R{index} is not a known value ({result.type_name})", register=index)
+    explorer.mark_precise(index)
+    if not (limits[0] <= result.scalar.smin and result.scalar.smax <= limits[1]):
+        raise Rejection(_outside(place, f"R{index}", result.scalar, limits), register=index, limits=limits)
+
+
+def _returns_nothing(context: Context) -> bool:
+    """Whether what the program leaves in r0 is never looked at: the hook returns nothing."""
+    if context.type is _T.STRUCT_OPS or (context.type is _T.LSM and context.attach_type is not _A.LSM_CGROUP):
+        return context.hook.is_void
+    return False
+
+
+def _outside(place: str, name: str, value: Scalar, limits: tuple[int, int]) -> str:
+    text = f"{place} the register {name} has"
+    unknown = True
+    if value.smin > S64_MIN:
+        text += f" smin={value.smin}"
+        unknown = False
+    if value.smax < S64_MAX:
+        text += f" smax={value.smax}"
+        unknown = False
+    if unknown:
+        text += " unknown scalar value"
+    return f"{text} should have been in [{limits[0]}, {limits[1]}]"
