@@ -119,8 +119,8 @@ def check_function(explorer: Explorer, call: KfuncCall, argument: Argument, pass
 _ITERABLE = frozenset({"hash", "lru_hash", "array", "percpu_hash", "lru_percpu_hash", "percpu_array"})
 
 
-def back_to_helper(explorer: Explorer) -> None:
-    """A callback returned: the helper may call it again, or return."""
+def back_to_helper(explorer: Explorer) -> int:
+    """A callback returned: the helper may call it again, or return. Gives where its call is."""
     state = explorer.state
     callee = state.frames.pop()
     explorer.enter(state)
@@ -130,4 +130,4 @@ def back_to_helper(explorer: Explorer) -> None:
     before = explorer.last_turn(site)
     if before is not None:
         widen(before, state)
-    explorer.next = site
+    return site
