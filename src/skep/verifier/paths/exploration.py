@@ -215,8 +215,9 @@ class Explorer:
         return Rejection(f"BPF program is too large. Processed {self.processed} insn")
 
     def forget_states(self) -> None:
-        """Another function is followed from now on: states of the last one mean nothing for it."""
+        """Drop what was kept: nothing is followed any more, or another function, for which it means nothing."""
         self._explored = {}
+        self._here = {}
         self._loops = {}
 
     # Keeping and comparing states.
