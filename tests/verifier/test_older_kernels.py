@@ -115,6 +115,29 @@ def test_what_needs_nothing_newer_is_left_open_with_what_may_be_stricter() -> No
     assert (plain.verdict, plain.other_kernel.notes if plain.other_kernel else None) == ("unsupported", ())
 
 
+def test_what_is_known_only_to_lie_between_two_versions_is_told_so() -> None:
+    spec = program("call bpf_get_current_comm\nr0 = 0\nexit".replace("call", "r1 = r10\nr1 += -16\nr2 = 16\ncall"))
+    sure = judged(spec, "6.12")
+    assert (sure.verdict, sure.message) == (
+        "reject",
+        "program of this type cannot use helper bpf_get_current_comm#16",
+    )
+    assert sure.explanation is not None
+    assert sure.explanation.problem == (
+        "Linux 6.12 has no helper bpf_get_current_comm in xdp: it came between 6.13 and 6.18."
+    )
+    assert sure.explanation.suggestion == (
+        "Deploy it to Linux 6.18 or later, or leave helper bpf_get_current_comm in xdp out."
+    )
+    open_ = judged(spec, "6.14")
+    assert open_.verdict == "unsupported"
+    assert open_.message.startswith("nothing is known to be newer than Linux 6.14, and the rules of 6.18 accept it")
+    assert open_.other_kernel is not None
+    assert open_.other_kernel.notes == (
+        "it is not known whether 6.14 has helper bpf_get_current_comm in xdp, which came between 6.13 and 6.18",
+    )
+
+
 def test_the_version_whose_rules_are_applied_is_no_other_kernel() -> None:
     for kernel in ("6.18", "v6.18", "6.18.3", "6.18.0-generic"):
         report = verify(program("r0 = 2\nexit"), kernel=kernel)
@@ -192,6 +215,7 @@ def test_the_report_as_json_has_what_is_missing() -> None:
         "area": "helper",
         "name": "bpf_ktime_get_boot_ns",
         "since": "5.8",
+        "surely_since": "5.8",
         "required": True,
         "instruction": 0,
         "map": None,

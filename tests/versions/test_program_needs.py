@@ -246,3 +246,24 @@ def test_objects_as_clang_builds_them(path: str, program: str, lowest: str, for_
     assert str(needs.lowest) == lowest
     forcing = [one for one in needs.required if one.since == needs.lowest]
     assert (forcing[0].title if forcing else None) == for_what
+
+
+def test_helpers_that_a_type_could_call_only_later_than_others() -> None:
+    found = need(
+        program("call bpf_get_current_cgroup_id\nr0 = 0\nexit", ProgramType.SCHED_CLS),
+        "helper",
+        "bpf_get_current_cgroup_id in sched_cls",
+    )
+    assert (str(found.since), str(found.surely), found.age) == ("6.2", "6.12", "6.2 to 6.12")
+    assert found.complaint_of(KernelVersion(4, 17)) == "invalid func unknown#80"
+    assert found.complaint_of(KernelVersion(4, 18)) == "unknown func bpf_get_current_cgroup_id#80"
+    assert found.complaint_of(KernelVersion(6, 11)) == (
+        "program of this type cannot use helper bpf_get_current_cgroup_id#80"
+    )
+    needs = needs_of(program("call bpf_get_current_cgroup_id\nr0 = 0\nexit", ProgramType.SCHED_CLS))
+    assert str(needs.lowest) == "6.12"
+    assert [one.title for one in needs.doubtful(KernelVersion(6, 6))] == [found.title]
+    assert needs.missing(KernelVersion(6, 1)) == (found,)
+    assert needs.missing(KernelVersion(6, 6)) == needs.doubtful(KernelVersion(6, 12)) == ()
+    as_before = needs_of(program("call bpf_get_current_cgroup_id\nr0 = 0\nexit", ProgramType.KPROBE))
+    assert str(as_before.lowest) == "4.18"

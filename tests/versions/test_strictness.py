@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
-import skep
-from skep.objects import ProgramType
+from skep.btf import BtfBuilder, Function, FunctionPrototype, Int, Linkage, Parameter, Pointer
+from skep.objects import FunctionSpec, ProgramType
 from skep.versions import KernelVersion
 from skep.versions.strictness import stricter
 from tests.verifier.programs import program
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -41,11 +39,28 @@ def test_a_rule_is_told_until_the_version_that_relaxed_it(text: str, without: st
 
 
 def test_global_functions_that_take_pointers_are_told() -> None:
-    wanted = "from 5.6 to 5.11 a global function took no pointers but the context"
-    found = [
-        one.name
-        for path in sorted((ROOT / "tests/data/objects").glob("functions.bpf.o"))
-        for one in skep.open(str(path)).programs.values()
-        if wanted in stricter(one, KernelVersion(5, 10))
-    ]
-    assert found == []
+    builder = BtfBuilder()
+    number = builder.add(Int("int", size=4, signed=True))
+    pointer = builder.add(Pointer(target=number))
+    taking = {
+        name: builder.add(
+            Function(
+                name,
+                prototype=builder.add(
+                    FunctionPrototype(result=number, parameters=(Parameter("a", number), Parameter("b", type)))
+                ),
+                linkage=Linkage.GLOBAL,
+            )
+        )
+        for name, type in (("number", number), ("address", pointer))
+    }
+    plain = program("call +1\nexit\nr0 = 0\nexit")
+
+    def told(name: str, *, is_global: bool = True) -> bool:
+        functions = (*plain.functions, FunctionSpec(name, 2, taking[name], is_global))
+        spec = replace(plain, functions=functions, btf=builder.build())
+        return any("a global function took no pointers" in note for note in stricter(spec, KernelVersion(5, 10)))
+
+    assert told("address")
+    assert not told("number")
+    assert not told("address", is_global=False)

@@ -18,9 +18,11 @@ from skep.isa import TABLE
 from skep.objects.kinds import AttachType, MapType, ProgramType
 from skep.programs import KINDS
 from skep.stdlib.kfuncs import KFUNCS as KNOWN_KFUNCS
+from skep.stdlib.permissions import PERMITTED
 from skep.stdlib.prototypes import NAMES
 from skep.versions import NEWEST, OLDEST, KernelVersion, fields, kinds, replacements
 from skep.versions.helpers import HELPERS
+from skep.versions.helpers_by_type import LATER
 from skep.versions.instructions import family_of
 from skep.versions.kfuncs import KFUNCS
 from skep.versions.table import by_name
@@ -83,6 +85,13 @@ def test_no_version_lies_outside_what_is_known() -> None:
 def test_every_instruction_that_came_later_says_what_older_kernels_say() -> None:
     named = {row.name for row in TABLE if row.linux not in (None, "3.18") and row.name != "call_kfunc"}
     assert {name for name in named if family_of(name) is None} == set()
+
+
+def test_helpers_came_later_only_for_types_that_may_call_them_now() -> None:
+    for (type, helper), (earliest, latest) in LATER.items():
+        assert helper in PERMITTED[type], (type, helper)
+        assert HELPERS[helper] <= earliest <= latest <= NEWEST
+        assert kinds.PROGRAM_TYPES[type] <= latest
 
 
 def test_what_is_used_instead_replaces_something_that_exists() -> None:
@@ -168,9 +177,10 @@ def callable_functions(kernel: Path) -> frozenset[str]:
     return frozenset(found)
 
 
-@pytest.mark.parametrize(
-    "kernel", [path for path in KERNELS if (path / "kernel/bpf/helpers.c").exists()], ids=lambda path: path.name
-)
+WITH_SOURCES = [path for path in KERNELS if (path / "kernel/bpf/helpers.c").exists()]
+
+
+@pytest.mark.parametrize("kernel", WITH_SOURCES, ids=lambda path: path.name)
 def test_the_sources_list_the_kernel_functions_that_came_by_then(kernel: Path) -> None:
     version, listed = KernelVersion.of(kernel.name), callable_functions(kernel)
     # Renamed or given up again before the version came out.
@@ -183,3 +193,39 @@ def test_the_sources_list_the_kernel_functions_that_came_by_then(kernel: Path) -
     }
     wrong = {name for name, since in KFUNCS.items() if (name in listed) != (since <= version)} - gone
     assert wrong == set()
+
+
+def helpers_by_type(kernel: Path) -> dict[str, set[str]]:
+    """The helpers that the sources name for each program type, or for all of them."""
+    functions: dict[str, str] = {}
+    operations: dict[str, str] = {}
+    for path in kernel.rglob("*.c"):
+        text = path.read_text(errors="replace")
+        if "bpf_func_proto" in text:
+            signature = r"bpf_func_proto \*\s*(\w+)\(enum bpf_func_id func_id[^)]*\)\s*\{(.*?)\n\}"
+            functions.update(re.findall(signature, text, re.S))
+            for name, body in re.findall(r"struct bpf_verifier_ops (\w+)_verifier_ops[^=]*= \{(.*?)\}", text, re.S):
+                if given := re.search(r"get_func_proto\s*=\s*(\w+)", body):
+                    operations[name] = given[1]
+
+    def named(function: str, seen: frozenset[str] = frozenset()) -> set[str]:
+        body = functions.get(function, "")
+        found = set(re.findall(r"case BPF_FUNC_(\w+):", body))
+        for called in re.findall(r"(\w+)\(func_id(?:, prog)?\)", body):
+            if called not in seen | {function}:
+                found |= named(called, seen | {function})
+        return found
+
+    types = (kernel / "include/linux/bpf_types.h").read_text()
+    rows = re.findall(r"BPF_PROG_TYPE\(BPF_PROG_TYPE_(\w+), (\w+)", types)
+    return {type: named(operations[name]) for type, name in rows if name in operations}
+
+
+@pytest.mark.parametrize("kernel", WITH_SOURCES, ids=lambda path: path.name)
+def test_the_sources_give_helpers_to_the_types_that_could_call_them_by_then(kernel: Path) -> None:
+    version, given = KernelVersion.of(kernel.name), helpers_by_type(kernel)
+    for (type, helper), (earliest, latest) in LATER.items():
+        if version < earliest:
+            assert helper not in given.get(type.name, set()), (type, helper)
+        elif latest <= version:
+            assert helper in given[type.name], (type, helper)

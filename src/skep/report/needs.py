@@ -56,9 +56,13 @@ class Report:
 
 
 def _rows(needs: Sequence[Need]) -> None:
-    width = max((len(need.title) for need in needs), default=0)
+    width = max((len(_title(need)) for need in needs), default=0)
     for need in needs:
-        click.echo(f"    {need.since!s:<5} {need.title:<{width}}  {need.place}".rstrip())
+        click.echo(f"    {need.surely!s:<5} {_title(need):<{width}}  {need.place}".rstrip())
+
+
+def _title(need: Need) -> str:
+    return need.title if need.latest is None else f"{need.title} (or earlier, from {need.since} on)"
 
 
 def _above_the_oldest(needs: Sequence[Need]) -> list[Need]:

@@ -56,9 +56,11 @@ class Need:
     """Something that exists since a version.
 
     ``places`` are the slots that use it, ``map`` the map that is made with it; none where neither applies.
-    ``source`` is the line of the first place. ``complaint`` is what an older kernel says to it. ``otherwise`` says
-    what happens on a kernel that does not have it, where loading works all the same; it is empty if it does not.
-    ``advice`` is what to do instead.
+    Where it is known only that it came between two versions, ``since`` is the earliest and ``latest`` the other.
+    ``source`` is the line of the first place. ``complaint`` is what an older kernel says to it, and
+    ``later_complaints`` what it says from some versions on, in order. ``otherwise`` says what happens on a kernel
+    that does not have it, where loading works all the same; it is empty if it does not. ``advice`` is what to do
+    instead.
     """
 
     area: Area
@@ -70,11 +72,31 @@ class Need:
     otherwise: str = ""
     advice: str = ""
     source: SourceLine | None = None
+    latest: KernelVersion | None = None
+    later_complaints: tuple[tuple[KernelVersion, str], ...] = ()
 
     @property
     def instruction(self) -> int | None:
         """The first slot that uses it, or None."""
         return self.places[0] if self.places else None
+
+    def complaint_of(self, version: KernelVersion) -> str:
+        """What a version that does not have it says to it."""
+        said = self.complaint
+        for since, text in self.later_complaints:
+            if since <= version:
+                said = text
+        return said
+
+    @property
+    def surely(self) -> KernelVersion:
+        """The first version that is known to have it."""
+        return self.since if self.latest is None else self.latest
+
+    @property
+    def age(self) -> str:
+        """Since when there is it, for a person: ``5.8``, or ``6.2 to 6.12`` where that is all that is known."""
+        return str(self.since) if self.latest is None else f"{self.since} to {self.latest}"
 
     @property
     def is_required(self) -> bool:
@@ -116,6 +138,7 @@ class Need:
             "area": self.area,
             "name": self.name,
             "since": str(self.since),
+            "surely_since": str(self.surely),
             "required": self.is_required,
             "instruction": self.instruction,
             "map": self.map,
@@ -148,9 +171,13 @@ class Needs:
 
     @property
     def lowest(self) -> KernelVersion:
-        """The first version that has all that is required; the oldest known one if that is older."""
-        return max((OLDEST, *(need.since for need in self.required)))
+        """The first version that surely has all that is required; the oldest known one if that is older."""
+        return max((OLDEST, *(need.surely for need in self.required)))
 
     def missing(self, version: KernelVersion) -> tuple[Need, ...]:
         """What is required and ``version`` does not have, in the order in which it would say so."""
         return tuple(sorted((one for one in self.required if one.since > version), key=lambda one: one.order))
+
+    def doubtful(self, version: KernelVersion) -> tuple[Need, ...]:
+        """What is required and ``version`` may have or not have, as far as is known."""
+        return tuple(one for one in self.required if one.since <= version < one.surely)

@@ -18,6 +18,7 @@ from skep.stdlib.prototypes import NAMES
 from skep.versions import fields, kinds, replacements
 from skep.versions.addresses import context_accesses
 from skep.versions.helpers import HELPERS
+from skep.versions.helpers_by_type import LATER
 from skep.versions.instructions import NO_GLOBAL_DATA, family_of
 from skep.versions.kfuncs import kfunc_since
 from skep.versions.loops import first_back_edge
@@ -38,6 +39,9 @@ _LONG_PROGRAMS = _V(5, 2)
 _LOOPS = _V(5, 3)
 _KERNEL_TYPES = _V(5, 4)
 
+#: Since when a helper that a type may not call is refused in these words.
+_NAMES_TYPES = _V(6, 10)
+
 _TAIL_CALL = 12
 #: libbpf puts the older helper in the place of these where the kernel does not have them.
 _PUT_BACK = {
@@ -54,7 +58,7 @@ def needs_of(program: ProgramSpec) -> Needs:
     scan = _Scan(program)
     scan.run()
     every = sorted(scan.found.values(), key=lambda need: need.order)
-    every.sort(key=lambda need: need.since, reverse=True)
+    every.sort(key=lambda need: need.surely, reverse=True)
     return Needs(program, tuple(every), tuple(scan.unknown), _asks(program))
 
 
@@ -99,6 +103,8 @@ class _Scan:
         complaint: str = _INVALID,
         otherwise: str = "",
         advice: str = "",
+        latest: KernelVersion | None = None,
+        later_complaints: tuple[tuple[KernelVersion, str], ...] = (),
     ) -> None:
         if since is None:
             return
@@ -118,6 +124,8 @@ class _Scan:
             otherwise,
             advice[:1].upper() + advice[1:],
             source,
+            latest,
+            later_complaints,
         )
 
     def _kind(self) -> None:
@@ -220,15 +228,13 @@ class _Scan:
     def _family(self, row: str, slot: int, since: KernelVersion, otherwise: str = "") -> None:
         family = family_of(row)
         if family is not None:
-            said = family.complaint(self.program.instructions[slot])
-            advice = family.advice
             self._add(
                 "instruction",
                 family.name,
                 since,
                 instruction=slot,
-                complaint=said,
-                advice=advice,
+                complaint=family.complaint(self.program.instructions[slot]),
+                advice=family.advice,
                 otherwise=otherwise,
             )
 
@@ -237,12 +243,25 @@ class _Scan:
         if name is None:
             return
         instead = replacements.HELPERS.get(name, "")
+        since, latest, title = HELPERS[name], None, f"bpf_{name}"
+        later: tuple[tuple[KernelVersion, str], ...] = ()
+        type = self.program.type
+        if type is not None and (type, name) in LATER:
+            since, sure = LATER[type, name]
+            latest = None if since == sure else sure
+            later = (
+                (HELPERS[name], f"unknown func bpf_{name}#{number}"),
+                (_NAMES_TYPES, f"program of this type cannot use helper bpf_{name}#{number}"),
+            )
+            title += f" in {type.label}"
         self._add(
             "helper",
-            f"bpf_{name}",
-            HELPERS[name],
+            title,
+            since,
             instruction=slot,
             complaint=f"invalid func unknown#{number}",
+            latest=latest,
+            later_complaints=later,
             otherwise=_PUT_BACK.get(name, ""),
             advice=f"use {instead}" if instead else "",
         )

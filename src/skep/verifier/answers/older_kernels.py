@@ -35,7 +35,7 @@ def judged_for(version: KernelVersion, program: ProgramSpec, report: Report) -> 
         return _rejected(report, certain[0], missing, version, needs.lowest)
     if missing:
         message = (
-            f"{missing[0].lacking_in(version)} ({missing[0].since}){_others(missing[1:])}; whether the program does "
+            f"{missing[0].lacking_in(version)} ({missing[0].age}){_others(missing[1:])}; whether the program does "
             f"without, it finds out by {needs.asks}"
         )
         return replace(report, verdict="unsupported", message=message, instruction=missing[0].instruction)
@@ -54,7 +54,7 @@ def _others(others: Sequence[Need]) -> str:
     if not others:
         return ""
     more = f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
-    return ", and " + ", ".join(f"{one.title} ({one.since})" for one in others[:_MOST_NAMED]) + more
+    return ", and " + ", ".join(f"{one.title} ({one.age})" for one in others[:_MOST_NAMED]) + more
 
 
 def _rejected(
@@ -65,7 +65,7 @@ def _rejected(
     others = _others([one for one in missing if one is not need])
     explanation = Explanation(
         "kernel version",
-        f"{need.lacking_in(version)}: it came with {need.since}.",
+        f"{need.lacking_in(version)}: it came {_when(need)}.",
         f"The program needs it{where}{others}. The first version with all that it needs is {lowest}.",
         _advice(need),
     )
@@ -73,7 +73,7 @@ def _rejected(
         replace(
             report,
             verdict="reject",
-            message=need.complaint,
+            message=need.complaint_of(version),
             details=(),
             instruction=need.instruction,
             explanation=explanation,
@@ -82,11 +82,15 @@ def _rejected(
     )
 
 
+def _when(need: Need) -> str:
+    return f"with {need.since}" if need.latest is None else f"between {need.since} and {need.latest}"
+
+
 def _advice(need: Need) -> str:
     advice = need.advice
     if not advice:
-        return f"Deploy it to Linux {need.since} or later, or leave {need.title} out."
-    return f"{advice}; or deploy it to Linux {need.since} or later."
+        return f"Deploy it to Linux {need.surely} or later, or leave {need.title} out."
+    return f"{advice}; or deploy it to Linux {need.surely} or later."
 
 
 def _undecided(report: Report, needs: Needs, version: KernelVersion) -> Report:
@@ -95,6 +99,10 @@ def _undecided(report: Report, needs: Needs, version: KernelVersion) -> Report:
     if version < _MANY_FOLLOWED:
         followed = f"; by the rules of {NEWEST} {report.processed:,} are" if report.processed else ""
         notes.append(f"before 5.2 at most {FOLLOWED_BEFORE_5_2:,} instructions were followed{followed}")
+    notes += [
+        f"it is not known whether {version} has {one.title}, which came between {one.since} and {one.latest}"
+        for one in needs.doubtful(version)
+    ]
     notes += stricter(needs.program, version)
     notes += [f"{one.title} came with {one.since}: {one.otherwise}" for one in needs.all if one.since > version]
     if needs.unknown:
@@ -104,8 +112,9 @@ def _undecided(report: Report, needs: Needs, version: KernelVersion) -> Report:
     if report.verdict == "unsupported":
         message = f"it depends on {report.message}, which is not checked here yet"
         return _with_notes(replace(report, message=message), *notes)
+    what = "nothing that the program uses is" if not needs.doubtful(version) else "nothing is known to be"
     message = (
-        f"nothing that the program uses is newer than Linux {version}, and the rules of {NEWEST} accept it; "
+        f"{what} newer than Linux {version}, and the rules of {NEWEST} accept it; "
         f"the verifier of {version} may be stricter"
     )
     return _with_notes(replace(report, verdict="unsupported", message=message), *notes)
@@ -114,7 +123,7 @@ def _undecided(report: Report, needs: Needs, version: KernelVersion) -> Report:
 def _refused_notes(version: KernelVersion, missing: Sequence[Need]) -> list[str]:
     notes = [f"this is refused by the rules of {NEWEST}; older kernels refuse it too, with few exceptions"]
     if missing:
-        notes.append(f"{missing[0].lacking_in(version)} ({missing[0].since}){_others(missing[1:])}")
+        notes.append(f"{missing[0].lacking_in(version)} ({missing[0].age}){_others(missing[1:])}")
     return notes
 
 
