@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from skep import open as skep_open
 from skep.versions.strictness import RELAXED
 from tests.cli.command_line import EXAMPLES, Skep
 
@@ -86,3 +87,26 @@ def test_the_page_shows_what_is_printed(skep: Skep, monkeypatch: pytest.MonkeyPa
 def test_the_page_lists_what_older_verifiers_are_stricter_about() -> None:
     listed = re.findall(r"^\| (\d\.\d+) \|", PAGE, re.M)
     assert listed == ["5.2", *dict.fromkeys(str(since) for since in RELAXED)]
+
+
+def test_the_page_s_python_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(EXAMPLES.parent)
+    (example,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    exec(compile(example, "kernel-versions.md", "exec"), {})
+
+
+def test_maps_that_no_program_uses_are_made_all_the_same(skep: Skep) -> None:
+    maps = EXAMPLES.parent / "tests" / "data" / "objects" / "maps.bpf.o"
+    shown = skep("needs", maps)
+    assert (
+        f"\nmaps in {maps} that no program uses, but that loaders make, need Linux 5.16\n"
+        "    5.16  map type bloom_filter     map bloom\n"
+        "    5.8   map type ringbuf          map events\n"
+        "    4.14  map flag BPF_F_NUMA_NODE  map pinned\n"
+        "\nall together need Linux 5.16\n"
+    ) in shown.output
+    (name, *_) = skep_open(str(maps)).programs
+    assert "that no program uses" not in skep("needs", f"{maps}:{name}").output
+    last = json.loads(skep("needs", maps, "--json").output.splitlines()[-1])
+    assert (last["program"], last["section"], last["type"]) == (None, None, None)
+    assert all(need["map"] for need in last["needs"])

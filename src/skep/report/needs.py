@@ -29,11 +29,13 @@ class Report:
         self._is_first = False
         program = needs.program
         kind = program.type.label if program.type is not None else "of unknown type"
-        click.echo(
-            click.style(f"{program.name}", bold=True)
-            + f" ({kind}, section {program.section}) in {program.file or 'memory'} needs "
-            + click.style(f"Linux {needs.lowest}{_or_older(needs)}", bold=True)
-        )
+        file = program.file or "memory"
+        version = click.style(f"Linux {needs.lowest}{_or_older(needs)}", bold=True)
+        if program.name:
+            name = click.style(program.name, bold=True)
+            click.echo(f"{name} ({kind}, section {program.section}) in {file} needs {version}")
+        else:
+            click.echo(f"maps in {file} that no program uses, but that loaders make, need {version}")
         _rows(_above_the_oldest(needs.required))
         beside = [need for need in needs.all if not need.is_required and need.since > needs.lowest]
         if beside:
@@ -80,8 +82,8 @@ def _as_json(needs: Needs) -> dict[str, object]:
     return {
         "kind": "needs",
         "object": program.file,
-        "program": program.name,
-        "section": program.section,
+        "program": program.name or None,
+        "section": program.section or None,
         "type": None if program.type is None else program.type.label,
         "lowest_kernel": str(needs.lowest),
         "needs": [need.as_json() for need in needs.all],

@@ -7,12 +7,13 @@ first place is told.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from skep.btf import Btf, CoreKind, Kind, Modifier, Pointer, TypeTag
 from skep.btf.types import Array, Composite, DataSection, Variable
 from skep.isa import opcodes, row_of
 from skep.objects.kinds import MapType, ProgramType
-from skep.objects.spec import FunctionReference, KfuncReference, KsymReference, MapSpec, ProgramSpec
+from skep.objects.spec import FunctionReference, KfuncReference, KsymReference, MapSpec, ProgramSpec, Spec
 from skep.programs import KINDS
 from skep.stdlib.prototypes import NAMES
 from skep.versions import fields, kinds, replacements
@@ -60,6 +61,17 @@ def needs_of(program: ProgramSpec) -> Needs:
     every = sorted(scan.found.values(), key=lambda need: need.order)
     every.sort(key=lambda need: need.surely, reverse=True)
     return Needs(program, tuple(every), tuple(scan.unknown), _asks(program))
+
+
+def needs_beside_programs(object: Spec) -> Needs:
+    """What the maps need that no program of the object uses: loaders make them all the same."""
+    used = {name for program in object.programs.values() for name in program.maps}
+    maps = {name: one for name, one in object.maps.items() if name not in used and not _is_table(one)}
+    return needs_of(ProgramSpec("", "", None, (), maps=MappingProxyType(maps), file=object.file))
+
+
+def _is_table(map: MapSpec) -> bool:
+    return map.type is MapType.STRUCT_OPS or bool(map.configuration)
 
 
 def _asks(program: ProgramSpec) -> str:
