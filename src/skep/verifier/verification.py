@@ -32,7 +32,7 @@ from skep.verifier.paths.observer import Observer
 from skep.verifier.paths.stack_liveness import StackLiveness
 from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.states.register import Kind, register
-from skep.verifier.states.state import State
+from skep.verifier.states.state import LOST, State
 from skep.verifier.steps.instructions import prepare
 from skep.verifier.structure import Structure
 
@@ -208,7 +208,10 @@ def _with_unknown_configuration(spec: ProgramSpec) -> ProgramSpec:
 def first_state() -> State:
     """The state in which a program is entered: its context in r1."""
     state = State()
-    state.frames[0].registers[1] = register(Kind.CONTEXT)
+    frame = state.frames[0]
+    frame.registers[1] = register(Kind.CONTEXT)
+    # A number made of the context's address cannot be traced further.
+    frame.sources[1] = LOST
     return state
 
 
