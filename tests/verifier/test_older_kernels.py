@@ -71,9 +71,9 @@ def test_a_refusal_says_what_it_is_since_when_it_exists_and_what_to_do() -> None
     assert report.message == "map ring: Invalid argument (EINVAL)"
     explanation = report.explanation
     assert explanation is not None
-    assert explanation.problem == "Linux 5.4 has no map type ringbuf: it came with 5.8."
+    assert explanation.problem == "Linux 5.4 has no map type ringbuf, which came with 5.8."
     assert explanation.reason == (
-        "The program needs it (map ring), and helper bpf_ringbuf_reserve (5.8), helper bpf_ringbuf_discard (5.8). "
+        "The program needs that (map ring), and helper bpf_ringbuf_reserve (5.8), helper bpf_ringbuf_discard (5.8). "
         "The first version with all that it needs is 5.8."
     )
     assert explanation.suggestion == "Use PERF_EVENT_ARRAY (4.3); or deploy it to Linux 5.8 or later."
@@ -124,7 +124,7 @@ def test_what_is_known_only_to_lie_between_two_versions_is_told_so() -> None:
     )
     assert sure.explanation is not None
     assert sure.explanation.problem == (
-        "Linux 6.12 has no helper bpf_get_current_comm in xdp: it came between 6.13 and 6.18."
+        "Linux 6.12 has no helper bpf_get_current_comm in xdp, which came between 6.13 and 6.18."
     )
     assert sure.explanation.suggestion == (
         "Deploy it to Linux 6.18 or later, or leave helper bpf_get_current_comm in xdp out."

@@ -4,8 +4,8 @@ Helpers are numbered in the order in which they came, so that the versions never
 without ``bpf_``. Programs of some types could call a helper only later than others: that is not told here.
 
 Source: the commits that added them, as listed by docs.ebpf.io ("eBPF Timeline") and by bcc ("BPF Features by Linux
-Kernel Version"). Where the two differ (by one release, for some helpers of 5.4 to 5.8) the date of the commit decides,
-and the order of the numbers agrees. The user-space headers of Linux 4.19, 5.15, 5.16, 6.1, 6.3, 6.12 and 6.13 show
+Kernel Version"). Where the two differ (by one release, for some helpers of 5.4 to 5.8) the commit's date decides, and
+the order of the numbers agrees. The user-space headers of Linux 4.19, 5.15, 5.16, 6.1, 6.3, 6.12 and 6.13 show
 how many there were.
 """
 

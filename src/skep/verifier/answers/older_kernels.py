@@ -65,8 +65,8 @@ def _rejected(
     others = _others([one for one in missing if one is not need])
     explanation = Explanation(
         "kernel version",
-        f"{need.lacking_in(version)}: it came {_when(need)}.",
-        f"The program needs it{where}{others}. The first version with all that it needs is {lowest}.",
+        f"{need.lacking_in(version)}, which came {_when(need)}.",
+        f"The program needs that{where}{others}. The first version with all that it needs is {lowest}.",
         _advice(need),
     )
     return _with_notes(
