@@ -175,6 +175,8 @@ def _check_dynptr(explorer: Explorer, number: int, passed: Register) -> None:
 
     if passed.kind not in (Kind.STACK, Kind.DYNPTR):
         raise Rejection(f"arg#{number} expected pointer to stack or const struct bpf_dynptr")
+    if passed.kind is Kind.DYNPTR:
+        check_unmodified(number + 1, passed)
     dynptrs.expect(explorer, number + 1)
 
 

@@ -143,7 +143,7 @@ def may_goto(instruction: Instruction) -> Instruct:
 
     def step(explorer: Explorer) -> None:
         explorer.jumps += 1
-        before = explorer.last_turn(explorer.index)
+        before = explorer.last_turn(explorer.index, before=explorer.state.parent)
         other = explorer.fork(explorer.index + 1)
         other.may_goto_turns += 1
         if before is not None:
