@@ -8,24 +8,8 @@ from functools import cache
 from typing import Any
 
 from skep.errors import LoadError
-
-#: What LLVM is told once, for the whole process. docs/jit.md has the measurements.
-_OPTIONS = (
-    # clang's BPF back end mixes independent chains of instructions. By default the order that is given is kept, which
-    # cost a hashing loop a third of its speed. Other schedulers of LLVM end the process on other architectures.
-    "-pre-RA-sched=list-burr",
-    # What is jumped to starts a line of 64 bytes. Processors fetch and keep decoded instructions by such lines: the
-    # time of a loop of a few blocks otherwise varies by a fifth with where they happen to lie. Only what nothing
-    # falls into is moved, so that the filling is never run.
-    "-align-all-nofallthru-blocks=6",
-    # Straight-line code becomes vectors only where that saves much. The estimate counts instructions, not how long a
-    # result is waited for: four lanes of a hash were to save 16, and ran slower, since each round waits for a
-    # multiplication of 64-bit lanes (3 cycles on AMD's processors, 15 on Intel's). Sums that deserve it save 100.
-    "-slp-threshold=24",
-)
-#: Unroll loops as far as that, whichever processor it is. LLVM goes by the size of a buffer in its description of the
-#: processor, which is 0 (never unroll) for some, and thousands for others.
-_OPTIONS_X86 = ("-partial-unrolling-threshold=128",)
+from skep.lang.llvm_options import options_for
+from skep.lang.target import HOST
 
 
 @cache
@@ -35,8 +19,6 @@ def binding() -> Any:
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    for option in (*_OPTIONS, *(_OPTIONS_X86 if llvm.get_process_triple().startswith("x86_64") else ())):
-        llvm.set_option("", option)
     return llvm
 
 
@@ -83,6 +65,7 @@ def level_for(size: int) -> int:
     return next(level for slots, level in LEVELS if size <= slots)
 
 
+@options_for(HOST)
 def optimised(text: str, level: int) -> Any:
     """The module of IR ``text`` after the passes of a level. Raises LoadError where LLVM refuses the text.
 
@@ -120,11 +103,13 @@ def optimised(text: str, level: int) -> Any:
     return module
 
 
+@options_for(HOST)
 def machine_code(text: str, level: int) -> bytes:
     """The object file of IR ``text``."""
     return bytes(_machine_for(level).emit_object(optimised(text, level)))
 
 
+@options_for(HOST)
 def assembly(text: str, level: int) -> str:
     """The assembly of IR ``text``."""
     return str(_machine_for(level).emit_assembly(optimised(text, level)))
