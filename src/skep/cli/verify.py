@@ -63,7 +63,8 @@ def command(
     programs = list(_programs(targets, names, type_name))
     if not programs:
         raise RequestError(
-            'there is no program to verify: functions need a section of their own, as SEC("xdp")', file=targets[0]
+            'there is no program to verify: programs need a section of their own, as SEC("xdp"), or --type',
+            file=targets[0],
         )
     printer = Printer(as_json=as_json, several=len(programs) > 1)
     reports = []
@@ -104,6 +105,15 @@ def _programs(targets: tuple[str, ...], names: tuple[str, ...], type_name: str |
             raise RequestError(f"there is no program {name!r}; there are: {', '.join(spec.programs)}", file=path)
         for program in spec.programs.values():
             if name not in (None, program.name) or (names and program.name not in names):
+                continue
+            if (
+                name is None
+                and not names
+                and chosen is None
+                and len(spec.programs) > 1
+                and program.section == ".text"
+            ):
+                # Functions for programs of other objects: the kernel's loaders take them for nothing else.
                 continue
             missing.discard(program.name)
             yield program if program.type is not None or chosen is None else replace(program, type=chosen)
