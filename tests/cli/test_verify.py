@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.cli.command_line import EXAMPLES, Skep
+from tests.objects.samples import build_text, clangs
 
 RUNS = Path(__file__).parents[1] / "data" / "runs"
 PEEK = RUNS / "peek.bpf.o"
@@ -77,6 +80,7 @@ def test_logs_come_before_the_answer(skep: Skep) -> None:
 def test_what_cannot_be_asked_is_said_in_one_line(skep: Skep, tmp_path: Path) -> None:
     assert "No such file" in skep("verify", "nosuch.o").complaint
     assert "there is no program type 'foo'" in skep("verify", PEEK, "--type", "foo").complaint
+<<<<<<< HEAD
     assert (
         "nothing is known of Linux 3.18: known are 4.9 to 6.18" in skep("verify", PEEK, "--kernel", "3.18").complaint
     )
@@ -111,3 +115,21 @@ def test_what_an_older_kernel_may_be_stricter_about_is_told(skep: Skep) -> None:
     assert len(answer["notes"]) > 3
     several = skep("verify", PARSER, "--kernel", "4.14", "--jobs", 2)
     assert several.output.endswith("6 rejected\n")
+=======
+    other = skep("verify", PEEK, "--kernel", "3.18")
+    assert other.status == 1
+    assert "the rules of Linux 3.18 (known are those of 6.18)" in " ".join(other.output.split())
+
+
+@pytest.mark.skipif(not clangs(), reason="clang is not installed")
+def test_functions_for_other_objects_are_programs_only_where_somebody_says_so(skep: Skep, tmp_path: Path) -> None:
+    library = tmp_path / "library.o"
+    library.write_bytes(
+        build_text("int one(void *c) { return 1; } int two(void *c) { return 2; }", clangs()[-1], "-g")
+    )
+    shown = skep("verify", library)
+    assert (shown.status, shown.output) == (2, "")
+    assert "there is no program to verify: programs need a section of their own" in shown.errors
+    assert skep("verify", library, "--type", "xdp").status == 0
+    assert "a program of unknown type (section .text)" in skep("verify", f"{library}:two").output
+>>>>>>> corpus

@@ -71,9 +71,9 @@ def branch(instruction: Instruction, row: Row) -> Instruct:
         a = registers[dst]
         b = registers[src] if by_register else immediate
         if a is NOTHING or b is NOTHING:
+            readable(explorer, dst)
             if by_register:
                 readable(explorer, src)
-            readable(explorer, dst)
         explorer.jumps += 1
         target = explorer.index + 1 + distance
         explorer.next = explorer.index + 1
