@@ -80,7 +80,6 @@ def test_logs_come_before_the_answer(skep: Skep) -> None:
 def test_what_cannot_be_asked_is_said_in_one_line(skep: Skep, tmp_path: Path) -> None:
     assert "No such file" in skep("verify", "nosuch.o").complaint
     assert "there is no program type 'foo'" in skep("verify", PEEK, "--type", "foo").complaint
-<<<<<<< HEAD
     assert (
         "nothing is known of Linux 3.18: known are 4.9 to 6.18" in skep("verify", PEEK, "--kernel", "3.18").complaint
     )
@@ -115,10 +114,6 @@ def test_what_an_older_kernel_may_be_stricter_about_is_told(skep: Skep) -> None:
     assert len(answer["notes"]) > 3
     several = skep("verify", PARSER, "--kernel", "4.14", "--jobs", 2)
     assert several.output.endswith("6 rejected\n")
-=======
-    other = skep("verify", PEEK, "--kernel", "3.18")
-    assert other.status == 1
-    assert "the rules of Linux 3.18 (known are those of 6.18)" in " ".join(other.output.split())
 
 
 @pytest.mark.skipif(not clangs(), reason="clang is not installed")
@@ -132,4 +127,3 @@ def test_functions_for_other_objects_are_programs_only_where_somebody_says_so(sk
     assert "there is no program to verify: programs need a section of their own" in shown.errors
     assert skep("verify", library, "--type", "xdp").status == 0
     assert "a program of unknown type (section .text)" in skep("verify", f"{library}:two").output
->>>>>>> corpus

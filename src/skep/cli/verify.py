@@ -96,44 +96,6 @@ def _jobs(programs: list[ProgramSpec]) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-<<<<<<< HEAD
-=======
-def _programs(targets: tuple[str, ...], names: tuple[str, ...], type_name: str | None) -> Iterator[ProgramSpec]:
-    from dataclasses import replace
-
-    from skep import objects
-
-    chosen = None
-    if type_name is not None:
-        known = {one.label: one for one in objects.ProgramType}
-        if type_name not in known:
-            raise RequestError(f"there is no program type {type_name!r}")
-        chosen = known[type_name]
-    missing = set(names)
-    for target in targets:
-        path, name = split_target(target)
-        spec = objects.open(path)
-        if name is not None and name not in spec.programs:
-            raise RequestError(f"there is no program {name!r}; there are: {', '.join(spec.programs)}", file=path)
-        for program in spec.programs.values():
-            if name not in (None, program.name) or (names and program.name not in names):
-                continue
-            if (
-                name is None
-                and not names
-                and chosen is None
-                and len(spec.programs) > 1
-                and program.section == ".text"
-            ):
-                # Functions for programs of other objects: the kernel's loaders take them for nothing else.
-                continue
-            missing.discard(program.name)
-            yield program if program.type is not None or chosen is None else replace(program, type=chosen)
-    if missing:
-        raise RequestError(f"no object has a program {min(missing)!r}")
-
-
->>>>>>> corpus
 def _reports(
     programs: list[ProgramSpec], jobs: int, kernel: str, btf: tuple[str, ...], log_level: int
 ) -> Iterator[Report]:
