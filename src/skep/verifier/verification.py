@@ -176,6 +176,7 @@ def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, 
     explorer.limit = limit
     explorer.observer = run.observer
     run.on_path = True
+    explorer.begin(0)
     explorer.run(0, first_state())
     _verify_globals(structure, context, explorer)
     run.on_path = False
@@ -205,5 +206,5 @@ def _verify_globals(structure: Structure, context: Context, explorer: Explorer) 
         for index in waiting:
             done.add(index)
             function = structure.subprograms[index]
-            explorer.forget_states()
+            explorer.begin(index)
             explorer.run(function.start, entry_state(explorer, function))

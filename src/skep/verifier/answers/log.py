@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from skep.btf.types import Forward, Function, FunctionPrototype, Pointer, Void
+from skep.btf.types import Enumeration, Forward, Function, FunctionPrototype, Int, Pointer, Void
 from skep.isa import log_text, registers_read, registers_written
 from skep.isa.meaning import Atomic, Branch, Call, Exit, Load, LoadAcquire, Store, StoreRelease
 from skep.isa.table import row_of
@@ -22,8 +22,8 @@ from skep.verifier.numbers.scalar import S64_MAX, S64_MIN
 from skep.verifier.paths.checkpoint import Checkpoint
 from skep.verifier.paths.observer import Observer
 from skep.verifier.states.register import Kind
-from skep.verifier.states.slots import SLOT_SIZE, STACK_SIZE, Slot
-from skep.verifier.states.stack_objects import Dynptr
+from skep.verifier.states.slots import SLOT_SIZE, STACK_SIZE, UNUSED, Slot
+from skep.verifier.states.stack_objects import Dynptr, Iterator
 
 if TYPE_CHECKING:
     from skep.verifier.answers.report import Report
@@ -105,7 +105,11 @@ class KernelLog(Observer):
         #: Whether the last instruction was a call, and the stack before it.
         self._called = False
         self._before: list[Slot] = []
+        self._called_kfunc = False
         self._last: int | None = None
+        #: Calls of what calls functions of the program, now or later; whether the last instruction was one and did.
+        self._callers: frozenset[int | None] = frozenset()
+        self._entered = False
         #: The global function that is followed, for when it turns out to be safe.
         self._function: str | None = None
 
@@ -116,14 +120,14 @@ class KernelLog(Observer):
 
     # What happens.
 
-    def started(self, explorer: Explorer) -> None:
-        """A function is entered on its own."""
+    def started(self, explorer: Explorer, function: int) -> None:
+        """A function will be followed on its own."""
         self.finished()
-        index = explorer.frame.subprogram
-        if index:
-            name = explorer.structure.subprograms[index].name
-            self._function = f"Func#{index} ('{name}')"
-            self._line(f"Validating {name}() func#{index}...")
+        self._callers = explorer.flow.callers
+        if function:
+            name = explorer.structure.subprograms[function].name
+            self._function = f"Func#{function} ('{name}')"
+            self._line(f"Validating {name}() func#{function}...")
         else:
             self._lines += [(line,) for line in _about_context(self._spec)]
         self._forks.clear()
@@ -164,6 +168,10 @@ class KernelLog(Observer):
         self._waiting = waiting
         self._touched(explorer, index)
         self._last = index
+
+    def remarked(self, explorer: Explorer, line: str) -> None:
+        """Linux has something to say of an instruction that it permits."""
+        self._line(line)
 
     def known(self, explorer: Explorer, previous: int, waiting: int) -> None:
         """The path ends at a state that is covered."""
@@ -206,6 +214,8 @@ class KernelLog(Observer):
             self._joins = not self._everything
         elif explorer is not None and isinstance(old, Checkpoint) and self._is_branch(self._last):
             self._changes(explorer, explorer.index)
+        if explorer is not None and isinstance(old, Checkpoint):
+            self._line_of(explorer.index)
         for line in lines:
             self._line(line)
         if explorer is not None and isinstance(old, Checkpoint):
@@ -231,6 +241,7 @@ class KernelLog(Observer):
 
     def _note_forks(self, waiting: int) -> None:
         """Where the forks that the last instruction made go on."""
+        self._entered = self._waiting < waiting and self._last in self._callers
         while self._waiting < waiting:
             self._forks.append((len(self._lines), self._bare))
             self._waiting += 1
@@ -238,6 +249,9 @@ class KernelLog(Observer):
     def _changes(self, explorer: Explorer, index: int) -> None:
         """What the last instruction changed, behind it if nothing has been written since."""
         self._compare_slots(explorer)
+        if self._entered and self._last is not None and self._registers:
+            # Linux notes all of the running frame as changed where it makes another.
+            self._registers = self._slots = _ALL
         if not (self._registers or self._slots):
             return
         text = self._state(explorer.state, explorer.frame, self._registers, self._slots)
@@ -309,6 +323,7 @@ class KernelLog(Observer):
             mask |= 1 << number
         self._slots = 0
         self._called = isinstance(meaning, Call)
+        self._called_kfunc = isinstance(meaning, Call) and meaning.target == "kfunc"
         self._before = explorer.frame.slots[:] if self._called else []
         match meaning:
             case Call():
@@ -345,8 +360,15 @@ class KernelLog(Observer):
             return
         before, now = self._before, explorer.frame.slots
         for index, one in enumerate(now):
-            if index >= len(before) or before[index] is not one:
-                self._slots |= 1 << index
+            old = before[index] if index < len(before) else UNUSED
+            if old is one or (old.is_spill and one.is_spill):
+                # What was spilled is not printed anew where all that changed is that its reference is gone.
+                continue
+            if self._called_kfunc and old.object is None and one.object is None:
+                continue
+            if isinstance(old.object, Iterator) and isinstance(one.object, Iterator) and one.object.is_stale:
+                continue
+            self._slots |= 1 << index
 
     @staticmethod
     def _stack_slots(explorer: Explorer, base: int, offset: int, size: int) -> int:
@@ -364,13 +386,18 @@ class KernelLog(Observer):
 
 
 def _about_context(spec: ProgramSpec) -> list[str]:
-    """What Linux remarks where the program takes its context as a pointer to nothing in particular."""
+    """What Linux remarks where the program is not declared as a global function would have to be: it returns no
+    number, or takes its context as a pointer to nothing in particular."""
     btf = spec.btf
     function = btf[spec.functions[0].type_id] if btf is not None and spec.functions else None
     if btf is None or not isinstance(function, Function):
         return []
     prototype = btf[function.prototype]
-    if not isinstance(prototype, FunctionPrototype) or not prototype.parameters:
+    if not isinstance(prototype, FunctionPrototype):
+        return []
+    if not isinstance(btf.resolve(prototype.result), Int | Enumeration):
+        return [f"Global function {function.name}() doesn't return scalar. Only those are supported."]
+    if not prototype.parameters:
         return []
     pointer = btf.resolve(prototype.parameters[0].type)
     if not isinstance(pointer, Pointer):

@@ -91,7 +91,8 @@ def _parts(one: Register) -> list[str]:
         parts.append("non_own_ref")
     if one.kind in _MAPS and isinstance(one.subject, MapFacts):
         map = one.subject
-        parts += [f"map={map.name[:15]}"] if map.name else []
+        # The maps in a map have no name that is known here.
+        parts += [f"map={map.name[:15]}"] if map.name and not map.is_template else []
         parts += [f"ks={map.key_size}", f"vs={map.value_size}"]
     if one.kind is not Kind.SCALAR and one.offset:
         parts.append(f"off={signed_text(one.offset)}")

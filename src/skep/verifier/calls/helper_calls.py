@@ -161,8 +161,10 @@ def _call(explorer: Explorer, row: HelperPrototype) -> None:
     if passed.map is not None and not (
         map_rules.fits(passed.map.type, helper) and map_rules.may_change(explorer.context, passed.map.type, helper)
     ):
+        fits = map_rules.fits(passed.map.type, helper)
         raise Rejection(
             f"cannot pass map_type {int(passed.map.type)} into func bpf_{row.name}#{helper}",
+            *(("cannot update sockmap in this context",) if fits else ()),
             helper=row.name,
             map=passed.map.name,
         )

@@ -140,6 +140,11 @@ class Explorer:
             self._noted = True
             self.state.history_length += 1
 
+    def remark(self, line: str) -> None:
+        """What Linux prints of the running instruction though it permits it."""
+        if self.observer is not None:
+            self.observer.remarked(self, line)
+
     def mark_precise(self, register: int) -> None:
         """A decision depends on the number in a register."""
         precision.mark(self.state, register)
@@ -162,8 +167,6 @@ class Explorer:
         self.index = start
         instructs, pauses, landings, visits = self._instructs, self.flow.pauses, self.flow.landings, self.visits
         observer = self.observer
-        if observer is not None:
-            observer.started(self)
         forked_at, processed_then = -1, 0
         while True:
             index = self.index
@@ -214,10 +217,12 @@ class Explorer:
             return NotCovered(f"more than {self.limit} instructions on all paths, as many as were asked for")
         return Rejection(f"BPF program is too large. Processed {self.processed} insn")
 
-    def forget_states(self) -> None:
-        """Another function is followed from now on: states of the last one mean nothing for it."""
+    def begin(self, function: int) -> None:
+        """A function is followed on its own from now on: states of the last one mean nothing for it."""
         self._explored = {}
         self._loops = {}
+        if self.observer is not None:
+            self.observer.started(self, function)
 
     # Keeping and comparing states.
 

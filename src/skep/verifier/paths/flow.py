@@ -52,6 +52,8 @@ class Flow:
         self.forced = [False] * count
         self.calls_back = [False] * count
         self.asks_iterator = [False] * count
+        #: Calls of helpers and kernel functions that have functions of the program called, now or later.
+        self.callers: frozenset[int] = frozenset()
         self._walk()
         self.live = _live_registers(structure, kfunc_parameters)
         self.has_open_loops = any(self.forced)
@@ -122,11 +124,15 @@ class Flow:
         if target == "helper":
             if number == _TIMER_SET_CALLBACK:
                 self.pauses[slot] = True
+                self.callers |= {slot}
             if number in CALLBACK_HELPERS:
+                self.callers |= {slot}
                 self.calls_back[slot] = self.forced[slot] = self.pauses[slot] = self.landings[slot] = True
         elif target == "kfunc" and self._kfunc(slot) in CALLBACK_KFUNCS:
+            self.callers |= {slot}
             self.calls_back[slot] = self.forced[slot] = self.pauses[slot] = self.landings[slot] = True
         elif target == "kfunc" and self._kfunc(slot) in CALLBACK_SETTERS:
+            self.callers |= {slot}
             self.pauses[slot] = True
         elif target == "kfunc" and self._is_next(slot):
             self.asks_iterator[slot] = self.forced[slot] = self.pauses[slot] = True

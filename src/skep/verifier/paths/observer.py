@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 class Observer:
     """Told of each event, in order; the state of the path is ``explorer.state``, the place ``explorer.index``."""
 
-    def started(self, explorer: Explorer) -> None:
-        """A function is entered on its own: the program, or a global function."""
+    def started(self, explorer: Explorer, function: int) -> None:
+        """A function will be followed on its own: the program (number 0), or a global function."""
 
     def step(self, explorer: Explorer, waiting: int) -> None:
         """An instruction is about to be followed; ``waiting`` forks have not been yet."""
+
+    def remarked(self, explorer: Explorer, line: str) -> None:
+        """Of the running instruction Linux prints ``line``, though it permits it."""
 
     def known(self, explorer: Explorer, previous: int, waiting: int) -> None:
         """A state that was kept covers the one here, behind instruction ``previous``: the path ends."""
