@@ -396,3 +396,33 @@ ACCEPT int dynptr_made_again_in_bpf_loop(void *ctx)
 	bpf_dynptr_write(&local, 0, &value, sizeof(value), 0);
 	return 0;
 }
+
+__attribute__((noinline)) int takes(struct bpf_dynptr *sample)
+{
+	u64 value = 0;
+
+	bpf_dynptr_read(&value, sizeof(value), sample, 0, 0);
+	return value;
+}
+
+static long hands_on(struct bpf_dynptr *sample, void *data)
+{
+	return takes(sample) & 0;
+}
+
+SEC("raw_tp")
+ACCEPT int handed_to_a_function(void *ctx)
+{
+	return bpf_user_ringbuf_drain(&samples, hands_on, 0, 0);
+}
+
+static long hands_on_another(struct bpf_dynptr *sample, void *data)
+{
+	return takes((void *)sample + 16) & 0;
+}
+
+SEC("raw_tp")
+REJECT("Caller passes invalid args into func#2 ('takes')") int moved_before_a_function(void *ctx)
+{
+	return bpf_user_ringbuf_drain(&samples, hands_on_another, 0, 0);
+}

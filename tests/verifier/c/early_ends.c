@@ -197,3 +197,26 @@ ACCEPT int l13(struct __sk_buff *s)
 	load_byte(s, g);
 	return g;
 }
+
+/* Where the load is outside of the packet, r0 is 0 and nothing behind it happened. */
+STATIC int s_says(struct __sk_buff *s)
+{
+	g = load_byte(s, 0);
+	return 1;
+}
+
+SEC("socket")
+REJECT("R9 !read_ok") int l14(struct __sk_buff *s)
+{
+	asm volatile("r1 = %[s]; call %[callee]; if r0 != 0 goto +1; r0 = r9" ::[s] "r"(s), [callee] "i"(s_says)
+		     : "r0", "r1", "r2", "r3", "r4", "r5", "r9");
+	return 0;
+}
+
+SEC("socket")
+ACCEPT int l15(struct __sk_buff *s)
+{
+	asm volatile("r1 = %[s]; call %[callee]; if r0 != 0 goto +1; r0 = 2" ::[s] "r"(s), [callee] "i"(s_says)
+		     : "r0", "r1", "r2", "r3", "r4", "r5", "r9");
+	return 0;
+}

@@ -26,6 +26,11 @@ def signed_text(value: int) -> str:
     return str(value) if _S16_MIN <= value <= _S16_MAX else f"{value & U64:#x}"
 
 
+def _as_32_bits(value: int) -> int:
+    """A number of 32 bits as it is compared and printed: with its sign where it is written in decimal."""
+    return value if _S16_MIN <= value <= _S16_MAX else value & U32
+
+
 def ranges(number: Scalar) -> list[str]:
     """``smin=smin32=0``, ``umax=9``: ends that say something, those that are equal together."""
     ends = [
@@ -33,8 +38,8 @@ def ranges(number: Scalar) -> list[str]:
         ("smax", number.smax, number.smax == S64_MAX),
         ("umin", number.umin, number.umin == 0),
         ("umax", number.umax, number.umax == U64),
-        ("smin32", number.smin32, number.smin32 == S32_MIN),
-        ("smax32", number.smax32, number.smax32 == S32_MAX),
+        ("smin32", _as_32_bits(number.smin32), number.smin32 == S32_MIN),
+        ("smax32", _as_32_bits(number.smax32), number.smax32 == S32_MAX),
         ("umin32", number.umin32, number.umin32 == 0),
         ("umax32", number.umax32, number.umax32 == U32),
     ]
@@ -156,10 +161,8 @@ def state_text(
     held = _held(state)
     if held:
         parts.append(" refs=" + ",".join(map(str, held)))
-    if state.frames[0].callback is not None:
-        parts.append(" async_cb")
-    elif any(one.callback is not None for one in state.frames):
-        parts.append(" cb")
+    if frame.callback is not None:
+        parts.append(" cb" if frame.index else " async_cb")
     return "".join(parts)
 
 

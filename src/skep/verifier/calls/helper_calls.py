@@ -39,7 +39,7 @@ from skep.verifier.states.register import (
 from skep.verifier.states.slots import slot
 from skep.verifier.states.stack_objects import Dynptr, DynptrType
 from skep.verifier.states.state import State
-from skep.verifier.steps.returns import check_nothing_held
+from skep.verifier.steps.returns import check_nothing_held, may_end_function
 
 if TYPE_CHECKING:
     from skep.verifier.paths.exploration import Explorer, Instruct
@@ -171,6 +171,8 @@ def _call(explorer: Explorer, row: HelperPrototype) -> None:
     if row.changes_packet or (helper == _DYNPTR_WRITE and passed.dynptr is not None and _is_skb(passed.dynptr)):
         forget_packet(state)
     explorer.next = explorer.index + 1
+    if helper == _TAIL_CALL:
+        may_end_function(explorer, ANY_NUMBER)
 
 
 def _is_skb(dynptr: Dynptr) -> bool:

@@ -103,6 +103,7 @@ def branch(instruction: Instruction, row: Row) -> Instruct:
             linked = _linked(explorer, a.id, linked)
         if len(linked) > 1:
             explorer.remember()
+            explorer.linked = linked
         if by_register or len(linked) > 1:
             _join(explorer, dst, src if by_register else dst, linked)
         a, b = registers[dst], (registers[src] if by_register else b)
@@ -143,7 +144,8 @@ def may_goto(instruction: Instruction) -> Instruct:
 
     def step(explorer: Explorer) -> None:
         explorer.jumps += 1
-        before = explorer.last_turn(explorer.index)
+        # The state that was kept right here is no earlier turn.
+        before = explorer.last_turn(explorer.index, before=explorer.state.parent)
         other = explorer.fork(explorer.index + 1)
         other.may_goto_turns += 1
         if before is not None:

@@ -9,7 +9,8 @@ from skep.verifier.contexts.attachment import returns_pointer, security_range
 from skep.verifier.holding import sections
 from skep.verifier.numbers.scalar import S64_MAX, S64_MIN, Scalar
 from skep.verifier.rejection import NotCovered, Rejection
-from skep.verifier.states.register import Kind
+from skep.verifier.states.register import Kind, Register
+from skep.verifier.states.state import LOST
 from skep.verifier.steps.checks import readable
 
 if TYPE_CHECKING:
@@ -133,6 +134,23 @@ def _return_to_caller(explorer: Explorer) -> None:
     frames.pop()
     explorer.enter(state)
     explorer.next = site + 1
+
+
+def may_end_function(explorer: Explorer, result: Register) -> None:
+    """Behind a tail call or a legacy packet load in a function that is called: it may return with ``result`` at once.
+
+    That path is followed first; the other goes on behind the instruction.
+    """
+    if len(explorer.state.frames) == 1:
+        return
+    explorer.fork(explorer.next)
+    explorer.registers[0] = result
+    # How the caller's numbers came to be cannot be followed back through a function that was left like this.
+    for frame in explorer.state.frames:
+        frame.sources[:10] = [source | LOST for source in frame.sources[:10]]
+    if explorer.observer is not None:
+        explorer.observer.left_early(explorer)
+    _return_to_caller(explorer)
 
 
 def check_result(explorer: Explorer, index: int) -> None:
