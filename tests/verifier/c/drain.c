@@ -397,32 +397,33 @@ ACCEPT int dynptr_made_again_in_bpf_loop(void *ctx)
 	return 0;
 }
 
-__attribute__((noinline)) int takes(struct bpf_dynptr *sample)
+__attribute__((noinline, weak)) int takes_dynptr(struct bpf_dynptr *sample)
 {
 	u64 value = 0;
 
-	bpf_dynptr_read(&value, sizeof(value), sample, 0, 0);
-	return value;
+	return bpf_dynptr_read(&value, sizeof(value), sample, 0, 0);
 }
 
-static long hands_on(struct bpf_dynptr *sample, void *data)
+static long passes_on(struct bpf_dynptr *sample, void *data)
 {
-	return takes(sample) & 0;
-}
-
-SEC("raw_tp")
-ACCEPT int handed_to_a_function(void *ctx)
-{
-	return bpf_user_ringbuf_drain(&samples, hands_on, 0, 0);
-}
-
-static long hands_on_another(struct bpf_dynptr *sample, void *data)
-{
-	return takes((void *)sample + 16) & 0;
+	takes_dynptr(sample);
+	return 0;
 }
 
 SEC("raw_tp")
-REJECT("Caller passes invalid args into func#2 ('takes')") int moved_before_a_function(void *ctx)
+ACCEPT int pass_on(void *ctx)
 {
-	return bpf_user_ringbuf_drain(&samples, hands_on_another, 0, 0);
+	return bpf_user_ringbuf_drain(&samples, passes_on, 0, 0);
+}
+
+static long passes_next(struct bpf_dynptr *sample, void *data)
+{
+	takes_dynptr(sample + 1);
+	return 0;
+}
+
+SEC("raw_tp")
+REJECT("Caller passes invalid args into func#2 ('takes_dynptr')") int pass_next(void *ctx)
+{
+	return bpf_user_ringbuf_drain(&samples, passes_next, 0, 0);
 }

@@ -39,7 +39,7 @@ from skep.verifier.states.register import (
 from skep.verifier.states.slots import slot
 from skep.verifier.states.stack_objects import Dynptr, DynptrType
 from skep.verifier.states.state import State
-from skep.verifier.steps.returns import check_nothing_held, may_end_function
+from skep.verifier.steps.returns import check_nothing_held, end_early
 
 if TYPE_CHECKING:
     from skep.verifier.paths.exploration import Explorer, Instruct
@@ -156,23 +156,26 @@ def _call(explorer: Explorer, row: HelperPrototype) -> None:
     if helper in CALLBACK_HELPERS and passed.function is not None:
         callbacks.schedule(explorer, row, passed)
     result = _result(explorer, row, passed)
+    before = registers[0]
     registers[0:6] = (NOTHING,) * 6
     registers[0] = _with_reference(explorer, row, passed, result)
     if passed.map is not None and not (
         map_rules.fits(passed.map.type, helper) and map_rules.may_change(explorer.context, passed.map.type, helper)
     ):
-        fits = map_rules.fits(passed.map.type, helper)
         raise Rejection(
             f"cannot pass map_type {int(passed.map.type)} into func bpf_{row.name}#{helper}",
-            *(("cannot update sockmap in this context",) if fits else ()),
             helper=row.name,
             map=passed.map.name,
         )
     if row.changes_packet or (helper == _DYNPTR_WRITE and passed.dynptr is not None and _is_skb(passed.dynptr)):
         forget_packet(state)
+    if helper == _TAIL_CALL and len(state.frames) > 1:
+        # The program jumped to returns to the caller, with the packet as it left it; a call that fails goes on.
+        explorer.fork(explorer.index + 1)
+        forget_packet(state)
+        end_early(explorer, before, ANY_NUMBER)
+        return
     explorer.next = explorer.index + 1
-    if helper == _TAIL_CALL:
-        may_end_function(explorer, ANY_NUMBER)
 
 
 def _is_skb(dynptr: Dynptr) -> bool:

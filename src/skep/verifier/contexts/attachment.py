@@ -296,8 +296,8 @@ def _iterator_arguments(types: TypeTable, target: str, parameters: tuple[Paramet
     slots = []
     for number, ((kind, flags), parameter) in enumerate(zip(row, parameters, strict=False)):
         subject = types.pointee(parameter.type) if kind is Kind.OBJECT else None
-        # The iterator's own arguments are described to Linux otherwise, of which it says nothing.
-        remark = "" if number else _seen(types, target, number, parameter.type, flags).remark
+        # What may be null is described to Linux otherwise, and it says nothing of it.
+        remark = "" if flags & MAYBE_NULL else _seen(types, target, number, parameter.type, flags).remark
         slots.append(Seen(kind, flags, subject, remark=remark))
     return tuple(slots)
 

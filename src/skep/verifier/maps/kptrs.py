@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from skep.verifier.steps.accesses import Access
 
 #: Structs of the kernel that RCU keeps alive while somebody reads.
-_RCU_PROTECTED = frozenset({"task_struct", "cgroup", "bpf_cpumask", "prog_test_ref_kfunc"})
+_RCU_PROTECTED = frozenset({"task_struct", "cgroup", "bpf_cpumask", "bpf_crypto_ctx", "prog_test_ref_kfunc"})
 
 _POINTER_SIZE = 8
 

@@ -144,7 +144,6 @@ def may_goto(instruction: Instruction) -> Instruct:
 
     def step(explorer: Explorer) -> None:
         explorer.jumps += 1
-        # The state that was kept right here is no earlier turn.
         before = explorer.last_turn(explorer.index, before=explorer.state.parent)
         other = explorer.fork(explorer.index + 1)
         other.may_goto_turns += 1

@@ -30,14 +30,14 @@ from skep.verifier.calls.kfunc_calls import call_kfunc
 from skep.verifier.maps.arenas import cast_address
 from skep.verifier.numbers.scalar import constant
 from skep.verifier.rejection import NotCovered, Rejection
-from skep.verifier.states.register import ANY_NUMBER, NOTHING, NULL, Kind, Register, number, register
+from skep.verifier.states.register import ANY_NUMBER, NOTHING, Kind, Register, number, register
 from skep.verifier.states.state import LOST
 from skep.verifier.steps import accesses, ksyms, memory
 from skep.verifier.steps.arithmetic_steps import alu, swap
 from skep.verifier.steps.branches import branch, goto, may_goto
 from skep.verifier.steps.checks import readable, writable
 from skep.verifier.steps.reserved import bad_register, violation
-from skep.verifier.steps.returns import check_nothing_held, leave, may_end_function
+from skep.verifier.steps.returns import check_nothing_held, end_early, leave
 
 if TYPE_CHECKING:
     from skep.verifier.context import Context
@@ -182,9 +182,14 @@ def _packet_load(index: int | None) -> Instruct:
         if index is not None:
             readable(explorer, index)
         accesses.check_unmodified(6, context)
+        before = explorer.registers[0]
         explorer.registers[0:6] = (ANY_NUMBER, *(NOTHING,) * 5)
         explorer.sources[0] = LOST
-        explorer.next = explorer.index + 1
-        may_end_function(explorer, NULL)
+        if len(explorer.state.frames) == 1:
+            explorer.next = explorer.index + 1
+            return
+        # Where the load misses, the function returns 0 to its caller; in the program itself nothing comes after.
+        explorer.fork(explorer.index + 1)
+        end_early(explorer, before, number(constant(0)))
 
     return step

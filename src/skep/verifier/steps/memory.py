@@ -105,19 +105,17 @@ def load(instruction: Instruction, row: Row) -> Instruct:
         result = check(explorer, Access(src, pointer, offset, size, strict=is_acquire))
         if result is None:
             result = ANY_NUMBER
-        if is_signed and result.kind is not _SCALAR and pointer.kind is Kind.CONTEXT:
-            # A pointer cannot be read as a signed number.
-            raise Rejection(
-                f"invalid bpf_context access off={offset + pointer.offset} size={size}",
-                offset=offset + pointer.offset,
-                size=size,
-                store=False,
-            )
-        if size < 8 and result.kind is _SCALAR:
-            scalar = result.scalar
-            value = sign_extended(scalar, size) if is_signed else zero_extended(scalar, size)
-            if value is not scalar:
-                result = number(value, result.id, result.flags, result.offset)
+        if size < 8:
+            if result.kind is _SCALAR:
+                scalar = result.scalar
+                value = sign_extended(scalar, size) if is_signed else zero_extended(scalar, size)
+                if value is not scalar:
+                    result = number(value, result.id, result.flags, result.offset)
+            elif is_signed:
+                # Pointers to packets are four bytes of the context, and have no sign.
+                raise Rejection(
+                    f"invalid bpf_context access off={offset} size={size}", offset=offset, size=size, store=False
+                )
         _check_same_kind(explorer, pointer)
         registers[dst] = result
         explorer.sources[dst] = _source_of_used(explorer)

@@ -9,8 +9,7 @@ from skep.verifier.contexts.attachment import returns_pointer, security_range
 from skep.verifier.holding import sections
 from skep.verifier.numbers.scalar import S64_MAX, S64_MIN, Scalar
 from skep.verifier.rejection import NotCovered, Rejection
-from skep.verifier.states.register import Kind, Register
-from skep.verifier.states.state import LOST
+from skep.verifier.states.register import NOTHING, Kind, Register
 from skep.verifier.steps.checks import readable
 
 if TYPE_CHECKING:
@@ -109,6 +108,24 @@ def check_nothing_held(explorer: Explorer, prefix: str, *, locks: bool = True) -
         sections.check_none_open(explorer, prefix)
 
 
+def end_early(explorer: Explorer, before: Register, result: Register) -> None:
+    """The running function returns ``result`` from its midst: a tail call was taken, or a packet load missed.
+
+    ``before`` is what r0 held before that instruction.
+    """
+    if explorer.frame.callback is not None:
+        # The result of a callback matters, and Linux looks for where it came from before the instruction that made
+        # it: it goes wrong there, or stops at what r0 was.
+        if before is NOTHING:
+            raise Rejection("verifier bug: callback unexpected regs 1")
+        if result.scalar.is_constant:
+            raise Rejection("verifier bug: subprog exit from frame 0")
+    explorer.registers[0] = result
+    if explorer.observer is not None:
+        explorer.observer.left_early(explorer)
+    _return_to_caller(explorer)
+
+
 def _return_to_caller(explorer: Explorer) -> None:
     state = explorer.state
     frames = state.frames
@@ -134,23 +151,6 @@ def _return_to_caller(explorer: Explorer) -> None:
     frames.pop()
     explorer.enter(state)
     explorer.next = site + 1
-
-
-def may_end_function(explorer: Explorer, result: Register) -> None:
-    """Behind a tail call or a legacy packet load in a function that is called: it may return with ``result`` at once.
-
-    That path is followed first; the other goes on behind the instruction.
-    """
-    if len(explorer.state.frames) == 1:
-        return
-    explorer.fork(explorer.next)
-    explorer.registers[0] = result
-    # How the caller's numbers came to be cannot be followed back through a function that was left like this.
-    for frame in explorer.state.frames:
-        frame.sources[:10] = [source | LOST for source in frame.sources[:10]]
-    if explorer.observer is not None:
-        explorer.observer.left_early(explorer)
-    _return_to_caller(explorer)
 
 
 def check_result(explorer: Explorer, index: int) -> None:
