@@ -164,6 +164,8 @@ def exchange(explorer: Explorer) -> Register:
     target = field.target
     assert target is not None
     flags = MAYBE_NULL | (0 if target.of_kernel else ALLOCATED) | (PERCPU if field.name == "percpu_kptr" else 0)
+    # What may be null gets an id, before the reference gives it another.
+    explorer.new_id()
     id = references.acquire(explorer)
     return register(Kind.OBJECT, id=id, reference=id, flags=flags, subject=target)
 

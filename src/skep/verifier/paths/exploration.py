@@ -15,8 +15,8 @@ from skep.verifier.paths.checkpoint import Checkpoint, Match, covers, forget_dea
 from skep.verifier.paths.stack_liveness import StackLiveness
 from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.stack import iterators
-from skep.verifier.states.register import Register
-from skep.verifier.states.state import Frame, State
+from skep.verifier.states.register import Kind, Register
+from skep.verifier.states.state import Frame, Linked, State
 
 if TYPE_CHECKING:
     from skep.verifier.context import Context
@@ -81,6 +81,8 @@ class Explorer:
         self._noted = False
         #: The frame and slot that the running load or store found a spilled register in, or left one.
         self.used: tuple[int, int] | None = None
+        #: The numbers that the running jump refined together.
+        self.linked: Linked = ()
         self._jumps_at_last = 0
         self._processed_at_last = 0
         self._last_id = 0
@@ -123,6 +125,11 @@ class Explorer:
             raise Rejection(f"The sequence of {len(self._waiting)} jumps is too complex for async cb.")
 
     @property
+    def waiting(self) -> int:
+        """How many forks have not been followed yet."""
+        return len(self._waiting)
+
+    @property
     def sleepable(self) -> bool:
         """Whether what runs here may sleep: the program, or a function that something calls later."""
         known = self.state.sleepable
@@ -140,12 +147,21 @@ class Explorer:
             self._noted = True
             self.state.history_length += 1
 
+    def remark(self, line: str) -> None:
+        """What Linux prints of the running instruction though it permits it."""
+        if self.observer is not None:
+            self.observer.remarked(self, line)
+
     def mark_precise(self, register: int) -> None:
         """A decision depends on the number in a register."""
+        if self.observer is not None and self.registers[register].kind is Kind.SCALAR:
+            self.observer.marked(self, register)
         precision.mark(self.state, register)
 
     def mark_slot_precise(self, frame: int, slot: int) -> None:
         """A decision depends on the number spilled in a stack slot."""
+        if self.observer is not None:
+            self.observer.marked_slot(self, frame, slot)
         precision.mark_slot(self.state, frame, slot)
 
     def use_stack(self, frame: Frame, bytes: int) -> None:
@@ -162,8 +178,6 @@ class Explorer:
         self.index = start
         instructs, pauses, landings, visits = self._instructs, self.flow.pauses, self.flow.landings, self.visits
         observer = self.observer
-        if observer is not None:
-            observer.started(self)
         forked_at, processed_then = -1, 0
         while True:
             index = self.index
@@ -187,6 +201,8 @@ class Explorer:
                 self.index = self.next
                 continue
             self._finished(self.state)
+            if observer is not None:
+                observer.ended(self)
             if forked_at >= 0:
                 spent = self.processed - processed_then
                 self.branch_costs[forked_at] = self.branch_costs.get(forked_at, 0) + spent
@@ -205,6 +221,8 @@ class Explorer:
             if checkpoint.branches:
                 return
             self._unclean.add(checkpoint.index)
+            if self.observer is not None:
+                self.observer.finished(self, checkpoint)
             if self._loops:
                 self._leave_loop(checkpoint)
             checkpoint = checkpoint.state.parent
@@ -214,10 +232,12 @@ class Explorer:
             return NotCovered(f"more than {self.limit} instructions on all paths, as many as were asked for")
         return Rejection(f"BPF program is too large. Processed {self.processed} insn")
 
-    def forget_states(self) -> None:
-        """Another function is followed from now on: states of the last one mean nothing for it."""
+    def begin(self, function: int) -> None:
+        """A function is followed on its own from now on: states of the last one mean nothing for it."""
         self._explored = {}
         self._loops = {}
+        if self.observer is not None:
+            self.observer.started(self, function)
 
     # Keeping and comparing states.
 
@@ -253,7 +273,7 @@ class Explorer:
                         checkpoint.hits += 1
                         if flow.landings[index]:
                             self.remember()
-                        precision.inherit(checkpoint, state)
+                        self._inherit(checkpoint, state)
                         if loop:
                             self._add_edge(checkpoint, state)
                         self._drop(kept, useless)
@@ -280,6 +300,11 @@ class Explorer:
                 self._clean(checkpoint)
             else:
                 self._unclean.add(index)
+
+    def _inherit(self, checkpoint: Checkpoint, state: State) -> bool:
+        if self.observer is not None:
+            self.observer.inherited(self, checkpoint, state)
+        return precision.inherit(checkpoint, state)
 
     def _drop(self, kept: list[Checkpoint], useless: list[Checkpoint]) -> None:
         for checkpoint in useless:
@@ -325,6 +350,8 @@ class Explorer:
             frame.kept()
         state.parent = checkpoint
         state.history_length = 0
+        if self.observer is not None:
+            self.observer.kept(self, checkpoint, self._previous)
 
     def _clean(self, checkpoint: Checkpoint) -> None:
         state = checkpoint.state
@@ -361,14 +388,17 @@ class Explorer:
         checkpoint.hits += 1
         if self.flow.landings[index]:
             self.remember()
-        precision.inherit(checkpoint, state)
+        self._inherit(checkpoint, state)
         if not self.flow.calls_back[index]:
             # Linux does not keep a loop of callbacks open for marks that go round.
             self._add_edge(checkpoint, state)
 
     def _add_edge(self, checkpoint: Checkpoint, state: State) -> None:
         for key in self._loop_of(checkpoint):
-            self._loops.setdefault(key, _Loops()).edges.append((checkpoint, state.copy()))
+            again = state.copy()
+            self._loops.setdefault(key, _Loops()).edges.append((checkpoint, again))
+            if self.observer is not None:
+                self.observer.looped(self, checkpoint, again)
 
     def _leave_loop(self, checkpoint: Checkpoint) -> None:
         for key in self._loop_of(checkpoint):
@@ -377,8 +407,8 @@ class Explorer:
                 continue
             for _ in range(64):
                 changed = False
-                for target, state in loops.edges:
-                    changed |= precision.inherit(target, state)
+                for target, state in reversed(loops.edges):
+                    changed |= self._inherit(target, state)
                 if not changed:
                     break
             else:

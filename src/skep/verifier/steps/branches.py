@@ -103,6 +103,7 @@ def branch(instruction: Instruction, row: Row) -> Instruct:
             linked = _linked(explorer, a.id, linked)
         if len(linked) > 1:
             explorer.remember()
+            explorer.linked = linked
         if by_register or len(linked) > 1:
             _join(explorer, dst, src if by_register else dst, linked)
         a, b = registers[dst], (registers[src] if by_register else b)

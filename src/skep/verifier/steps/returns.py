@@ -121,6 +121,8 @@ def end_early(explorer: Explorer, before: Register, result: Register) -> None:
         if result.scalar.is_constant:
             raise Rejection("verifier bug: subprog exit from frame 0")
     explorer.registers[0] = result
+    if explorer.observer is not None:
+        explorer.observer.left_early(explorer)
     _return_to_caller(explorer)
 
 
