@@ -96,7 +96,7 @@ class Flow:
         structure = self.structure
         instruction = structure.instructions[slot]
         row = structure.rows[slot]
-        edges = structure.successors(slot)
+        edges = structure.successors[slot]
         match None if row is None else row.meaning:
             case Goto():
                 self.pauses[edges[0]] = self.landings[edges[0]] = True
@@ -201,7 +201,7 @@ def _live_registers(structure: Structure, kfunc_parameters: Mapping[int, int]) -
     count = len(structure.instructions)
     live = [0] * count
     table = [
-        (slot, *_reads_and_writes(structure, slot, kfunc_parameters), structure.successors(slot))
+        (slot, *_reads_and_writes(structure, slot, kfunc_parameters), structure.successors[slot])
         for slot in range(count - 1, -1, -1)
         if structure.rows[slot] is not None
     ]
@@ -231,7 +231,7 @@ def components(structure: Structure) -> list[int]:
     for start in range(count):
         if order[start] or structure.rows[start] is None:
             continue
-        work = [(start, iter(structure.successors(start)))]
+        work = [(start, iter(structure.successors[start]))]
         visited += 1
         order[start] = lowest[start] = visited
         path.append(start)
@@ -244,7 +244,7 @@ def components(structure: Structure) -> list[int]:
                     order[successor] = lowest[successor] = visited
                     path.append(successor)
                     on_path[successor] = True
-                    work.append((successor, iter(structure.successors(successor))))
+                    work.append((successor, iter(structure.successors[successor])))
                     break
                 if on_path[successor]:
                     lowest[slot] = min(lowest[slot], order[successor])
@@ -260,7 +260,7 @@ def components(structure: Structure) -> list[int]:
                         members.append(member)
                         if member == slot:
                             break
-                    if len(members) > 1 or slot in structure.successors(slot):
+                    if len(members) > 1 or slot in structure.successors[slot]:
                         components += 1
                         for member in members:
                             found[member] = components
