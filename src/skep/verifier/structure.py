@@ -203,7 +203,8 @@ def _check_wide_load(spec: ProgramSpec, slot: int) -> None:
         raise Rejection(f"fd {low.imm} is not pointing to valid bpf_map", instruction=slot)
     if low.src in (2, 6):
         offset = reference.offset if reference.offset is not None else wide_immediate(low, high) >> 32
-        _check_direct_value(spec, reference.map, offset, slot)
+        # The instruction has 32 bits for it.
+        _check_direct_value(spec, reference.map, offset & 0xFFFFFFFF, slot)
 
 
 def _check_direct_value(spec: ProgramSpec, name: str, offset: int, slot: int) -> None:

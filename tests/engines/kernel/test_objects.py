@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import mmap
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,11 @@ import pytest
 
 from skep.engines.kernel import Kernel
 from skep.errors import KernelError, LoadError
-from skep.objects import MapType
+from skep.isa import assemble
+from skep.objects import MapReference, MapSpec, MapType, ProgramSpec, ProgramType
 from skep.objects import open as open_object
+from skep.objects.spec import Reference
+from skep.stdlib.prototypes import NUMBERS
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -95,3 +99,31 @@ def test_a_refusal_leaves_nothing_in_the_kernel() -> None:
 
 def open_files() -> int:
     return len(os.listdir("/proc/self/fd"))
+
+
+def _with_map(text: str, map: MapSpec, type: ProgramType) -> ProgramSpec:
+    code = assemble(text, helpers=lambda name: NUMBERS.get(name.removeprefix("bpf_")))
+    references: dict[int, Reference] = {
+        slot: MapReference(map.name, 0 if symbol.kind == "map value" else None)
+        for slot, symbol in code.symbols.items()
+    }
+    return ProgramSpec("test", "test", type, code.instructions, references=references, maps={map.name: map})
+
+
+def test_the_size_of_a_ring_buffer_is_rounded_up() -> None:
+    ring = MapSpec("ring", MapType.RINGBUF, 0, 0, 5000)
+    text = "r1 = map[ring] ll\nr2 = 0\ncall bpf_ringbuf_query\nr0 = 0\nexit"
+    with Kernel().load(_with_map(text, ring, ProgramType.XDP)) as loaded:
+        assert loaded.maps["ring"].information().spec.max_entries == 2 * mmap.PAGESIZE
+
+
+def test_an_arena_without_contents_has_an_address() -> None:
+    arena = MapSpec("arena", MapType.ARENA, 0, 0, 4, flags=1 << 10)
+    text = "r1 = map[arena][0] ll\nr1 = addr_space_cast(r1, 0, 1)\n*(u64 *)(r1 + 0) = 1\nr0 = 0\nexit"
+    try:
+        loaded = Kernel().load(_with_map(text, arena, ProgramType.SYSCALL))
+    except KernelError as error:
+        if "creating map" in str(error):
+            pytest.skip("this kernel has no arenas")
+        raise
+    loaded.close()

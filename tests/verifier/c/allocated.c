@@ -901,3 +901,48 @@ REJECT("expected prog array map for tail call") int tail_called_holding(void *ct
 	bpf_obj_drop(f);
 	return 0;
 }
+
+struct nowhere;
+struct points {
+	int *number;
+	struct nowhere *undefined;
+	struct foo *known;
+	int (*function)(void);
+};
+
+/* What is no structure may be read through a pointer in an object, and never written. */
+SEC("tc")
+ACCEPT int read_through_pointer_in_object(void *ctx)
+{
+	NEW(struct points, p);
+	int value = *p->number + *(volatile int *)p->undefined;
+	bpf_obj_drop(p);
+	return value;
+}
+
+SEC("tc")
+REJECT("R1 cannot write into rdonly_untrusted_mem") int write_through_pointer_in_object(void *ctx)
+{
+	NEW(struct points, p);
+	*p->number = 1;
+	bpf_obj_drop(p);
+	return 0;
+}
+
+SEC("tc")
+REJECT("R1 invalid mem access 'scalar'") int structure_through_pointer_in_object(void *ctx)
+{
+	NEW(struct points, p);
+	long value = p->known->a;
+	bpf_obj_drop(p);
+	return value;
+}
+
+SEC("tc")
+REJECT("R1 type=rdonly_untrusted_mem expected=percpu_ptr_, percpu_rcu_ptr_, percpu_trusted_ptr_")
+int function_in_object_as_percpu(void *ctx)
+{
+	NEW(struct points, p);
+	bpf_this_cpu_ptr(p->function);
+	return 0;
+}

@@ -232,3 +232,66 @@ ACCEPT int a27(void *c)
 	long __arena *p = bpf_arena_alloc_pages(&arena, 0, 1, -1, 0);
 	return (long)p == 0;
 }
+
+struct bpf_map {
+	unsigned max_entries;
+	struct bpf_map *inner_map_meta;
+} __attribute__((preserve_access_index));
+struct seq_file;
+struct bpf_iter_meta {
+	struct seq_file *seq;
+} __attribute__((preserve_access_index));
+struct bpf_iter__bpf_map {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+} __attribute__((preserve_access_index));
+
+/* The kernel's own object of a map will do for a map. */
+SEC("iter.s/bpf_map")
+ACCEPT int pages_of_visited_map(struct bpf_iter__bpf_map *ctx)
+{
+	struct bpf_map *map = ctx->map;
+
+	if (map)
+		bpf_arena_alloc_pages(map, 0, map->max_entries, 0, 0);
+	return 0;
+}
+
+SEC("iter.s/bpf_map")
+REJECT("Possibly NULL pointer passed to trusted arg0")
+int pages_of_no_map(struct bpf_iter__bpf_map *ctx)
+{
+	bpf_arena_alloc_pages(ctx->map, 0, 1, 0, 0);
+	return 0;
+}
+
+SEC("iter.s/bpf_map")
+REJECT("R1 must be referenced or trusted")
+int pages_of_inner_map(struct bpf_iter__bpf_map *ctx)
+{
+	struct bpf_map *map = ctx->map;
+
+	if (map)
+		bpf_arena_alloc_pages(map->inner_map_meta, 0, 1, 0, 0);
+	return 0;
+}
+
+SEC("iter.s/bpf_map")
+REJECT("kernel function bpf_arena_alloc_pages args#0 expected pointer to STRUCT bpf_map but R1 has a pointer to STRUCT seq_file")
+int pages_of_a_file(struct bpf_iter__bpf_map *ctx)
+{
+	bpf_arena_alloc_pages(ctx->meta->seq, 0, 1, 0, 0);
+	return 0;
+}
+
+SEC("iter.s/bpf_map")
+REJECT("R1 must be referenced or trusted")
+int pages_of_a_value(struct bpf_iter__bpf_map *ctx)
+{
+	int key = 0;
+	long *value = bpf_map_lookup_elem(&arr, &key);
+
+	if (value)
+		bpf_arena_alloc_pages(value, 0, 1, 0, 0);
+	return 0;
+}

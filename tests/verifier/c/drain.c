@@ -396,3 +396,34 @@ ACCEPT int dynptr_made_again_in_bpf_loop(void *ctx)
 	bpf_dynptr_write(&local, 0, &value, sizeof(value), 0);
 	return 0;
 }
+
+__attribute__((noinline, weak)) int takes_dynptr(struct bpf_dynptr *sample)
+{
+	u64 value = 0;
+
+	return bpf_dynptr_read(&value, sizeof(value), sample, 0, 0);
+}
+
+static long passes_on(struct bpf_dynptr *sample, void *data)
+{
+	takes_dynptr(sample);
+	return 0;
+}
+
+SEC("raw_tp")
+ACCEPT int pass_on(void *ctx)
+{
+	return bpf_user_ringbuf_drain(&samples, passes_on, 0, 0);
+}
+
+static long passes_next(struct bpf_dynptr *sample, void *data)
+{
+	takes_dynptr(sample + 1);
+	return 0;
+}
+
+SEC("raw_tp")
+REJECT("Caller passes invalid args into func#2 ('takes_dynptr')") int pass_next(void *ctx)
+{
+	return bpf_user_ringbuf_drain(&samples, passes_next, 0, 0);
+}

@@ -197,3 +197,154 @@ ACCEPT int l13(struct __sk_buff *s)
 	load_byte(s, g);
 	return g;
 }
+
+STATIC int s_jump(struct __sk_buff *s)
+{
+	bpf_tail_call(s, &progs, 0);
+	return g;
+}
+
+/* The program jumped to may have moved the packet. */
+SEC("tc")
+REJECT("R6 invalid mem access 'scalar'")
+int packet_after_jump_in_function(struct __sk_buff *s)
+{
+	volatile char *data = (void *)(long)s->data;
+
+	if (data + 4 > (char *)(long)s->data_end)
+		return 0;
+	return s_jump(s) + data[3];
+}
+
+SEC("tc")
+ACCEPT int packet_after_jump_that_failed(struct __sk_buff *s)
+{
+	volatile char *data = (void *)(long)s->data;
+
+	if (data + 4 > (char *)(long)s->data_end)
+		return 0;
+	bpf_tail_call(s, &progs, 0);
+	return data[3];
+}
+
+STATIC int s_jump_or_stay_low(struct __sk_buff *s)
+{
+	bpf_tail_call(s, &progs, 0);
+	return bpf_get_prandom_u32() & 3;
+}
+
+char eight[8];
+
+/* What the program jumped to returns is the function's result. */
+SEC("tc")
+REJECT("R2 unbounded memory access, make sure to bounds check any such access")
+int result_of_jump_as_index(struct __sk_buff *s)
+{
+	unsigned int index = s_jump_or_stay_low(s);
+
+	return *(volatile char *)(eight + index);
+}
+
+STATIC int s_one(struct __sk_buff *s)
+{
+	unsigned long one;
+
+	g = load_byte(s, 4);
+	asm volatile("%0 = 1" : "=r"(one));
+	return one;
+}
+
+/* Where the load misses, the function returns 0. */
+SEC("tc")
+REJECT("R2 min value is outside of the allowed memory range")
+int result_where_a_load_misses(struct __sk_buff *s)
+{
+	return *(volatile char *)(eight + 8 - s_one(s));
+}
+
+struct loaded {
+	struct __sk_buff *s;
+	int sum;
+};
+
+static int loads(unsigned int round, struct loaded *of)
+{
+	of->sum += load_byte(of->s, 4);
+	return 0;
+}
+
+/* Linux loses its way looking for what such a callback returns where the load misses. */
+SEC("tc")
+REJECT("verifier bug: callback unexpected regs 1")
+int load_in_callback(struct __sk_buff *s)
+{
+	struct loaded of = {s};
+
+	bpf_loop(4, loads, &of, 0);
+	return of.sum;
+}
+
+static int jumps(unsigned int round, struct loaded *of)
+{
+	bpf_tail_call(of->s, &progs, 0);
+	return 0;
+}
+
+SEC("tc")
+REJECT("verifier bug: callback unexpected regs 1")
+int jump_in_callback(struct __sk_buff *s)
+{
+	struct loaded of = {s};
+
+	bpf_loop(4, jumps, &of, 0);
+	return of.sum;
+}
+
+static int loads_behind_number(unsigned int round, struct loaded *of)
+{
+	asm volatile("r0 = 1" ::: "r0");
+	of->sum += load_byte(of->s, 4);
+	return 0;
+}
+
+SEC("tc")
+REJECT("verifier bug: subprog exit from frame 0")
+int load_in_callback_behind_number(struct __sk_buff *s)
+{
+	struct loaded of = {s};
+
+	bpf_loop(4, loads_behind_number, &of, 0);
+	return of.sum;
+}
+
+static int jumps_behind_call(unsigned int round, struct loaded *of)
+{
+	of->sum = bpf_get_prandom_u32();
+	bpf_tail_call(of->s, &progs, 0);
+	return 0;
+}
+
+SEC("tc")
+REJECT("At callback return the register R0 has unknown scalar value should have been in [0, 1]")
+int jump_in_callback_behind_call(struct __sk_buff *s)
+{
+	struct loaded of = {s};
+
+	bpf_loop(4, jumps_behind_call, &of, 0);
+	return of.sum;
+}
+
+static int loads_in_function(unsigned int round, struct loaded *of)
+{
+	of->sum += s_int(of->s);
+	return 0;
+}
+
+SEC("tc")
+ACCEPT int load_in_function_in_callback(struct __sk_buff *s)
+{
+	struct loaded of = {s};
+
+	bpf_loop(4, loads_in_function, &of, 0);
+	return of.sum;
+}

@@ -360,3 +360,24 @@ int y4(void *c)
 {
 	return f0(c) & 0;
 }
+
+struct bpf_user_pt_regs_t {};
+char trace[64];
+
+NI int f_registers(struct bpf_user_pt_regs_t *ctx)
+{
+	return bpf_get_stack(ctx, trace, sizeof(trace), 0);
+}
+
+SEC("kprobe/x")
+ACCEPT int registers_by_name_of_structure(void *c)
+{
+	return f_registers(c);
+}
+
+SEC("perf_event")
+REJECT("Caller passes invalid args into func#1 ('f_registers')")
+int registers_are_no_event(void *c)
+{
+	return f_registers(c);
+}

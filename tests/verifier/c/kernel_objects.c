@@ -240,3 +240,22 @@ int not_from_here(unsigned long long *ctx)
 		bpf_task_release(task);
 	return 0;
 }
+
+union bpf_attr;
+
+SEC("tp_btf/sched_switch")
+ACCEPT int read_a_union_through_a_cast(unsigned long long *ctx)
+{
+	int *attr = bpf_rdonly_cast((void *)ctx[1], __builtin_btf_type_id(*(union bpf_attr *)0, 1));
+
+	return *attr & 0;
+}
+
+SEC("tp_btf/sched_switch")
+REJECT("access beyond struct bpf_attr at off 4096 size 4")
+int read_beyond_a_union(unsigned long long *ctx)
+{
+	volatile int *attr = bpf_rdonly_cast((void *)ctx[1], __builtin_btf_type_id(*(union bpf_attr *)0, 1));
+
+	return attr[1024] & 0;
+}

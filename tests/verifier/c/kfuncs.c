@@ -203,3 +203,31 @@ ACCEPT int compare_strings(struct __sk_buff *ctx)
 {
 	return bpf_strcmp("one", "other") & 0;
 }
+
+#define CHANGED(name, found, given_back, change, ...)                                                                  \
+	SEC("tc")                                                                                                      \
+	__VA_ARGS__ int name(struct __sk_buff *ctx)                                                                    \
+	{                                                                                                              \
+		struct nf_conn *ct = (void *)found(ctx);                                                               \
+		if (!ct)                                                                                               \
+			return 0;                                                                                      \
+		change;                                                                                                \
+		given_back(ct);                                                                                        \
+		return 0;                                                                                              \
+	}
+
+static inline void insert(struct nf_conn *new)
+{
+	struct nf_conn *ct = bpf_ct_insert_entry((void *)new);
+
+	if (ct)
+		bpf_ct_release(ct);
+}
+
+CHANGED(mark_a_connection, look_up, bpf_ct_release, ct->mark = 5, ACCEPT)
+CHANGED(mark_a_new_connection, make, insert, ct->mark = 5, ACCEPT)
+CHANGED(mark_one_byte, make, insert, *(volatile char *)&ct->mark = 5, ACCEPT)
+CHANGED(write_beside_the_mark, look_up, bpf_ct_release, *(volatile int *)((char *)&ct->mark - 4) = 5,
+	REJECT("no write support to nf_conn at off 164"))
+CHANGED(write_beyond_the_mark, make, insert, asm volatile("*(u64 *)(%0 + 0) = 5" ::"r"(&ct->mark)),
+	REJECT("write access at off 168 with size 8 beyond the member of nf_conn ended at 172"))

@@ -11,6 +11,9 @@ struct cgroup {
 struct bpf_cpumask {
 	int usage;
 } __attribute__((preserve_access_index));
+struct bpf_crypto_ctx {
+	int key_size;
+} __attribute__((preserve_access_index));
 struct prog_test_member {
 	int cnt;
 } __attribute__((preserve_access_index));
@@ -27,6 +30,8 @@ extern struct cgroup *bpf_cgroup_from_id(u64 id) __ksym;
 extern void bpf_cgroup_release(struct cgroup *c) __ksym;
 extern struct bpf_cpumask *bpf_cpumask_create(void) __ksym;
 extern void bpf_cpumask_release(struct bpf_cpumask *c) __ksym;
+extern int bpf_crypto_decrypt(struct bpf_crypto_ctx *ctx, const struct bpf_dynptr *src, const struct bpf_dynptr *dst,
+			      const struct bpf_dynptr *siv__nullable) __ksym;
 extern void bpf_kfunc_call_test_release(struct prog_test_ref_kfunc *p) __ksym __weak;
 
 struct value {
@@ -705,4 +710,41 @@ ACCEPT int load_in_kprobe(void *ctx)
 	VALUE_OR_LEAVE;
 	struct task_struct *t = v->seen;
 	return t ? t->pid : 0;
+}
+
+struct secret {
+	struct bpf_crypto_ctx __kptr *key;
+};
+MAP(secrets, ARRAY, struct secret);
+char sixteen[16];
+
+/* Contexts of ciphers are freed by RCU: one that was loaded may be used for as long as the program runs. */
+SEC("tc")
+ACCEPT int use_a_cipher(void *ctx)
+{
+	int key = 0;
+	struct secret *v = bpf_map_lookup_elem(&secrets, &key);
+	struct bpf_crypto_ctx *cipher;
+	struct bpf_dynptr text;
+
+	if (!v)
+		return 0;
+	cipher = v->key;
+	if (!cipher)
+		return 0;
+	bpf_dynptr_from_mem(sixteen, sizeof(sixteen), 0, &text);
+	return bpf_crypto_decrypt(cipher, &text, &text, 0);
+}
+
+SEC("tc")
+REJECT("Possibly NULL pointer passed to trusted arg0") int use_a_cipher_or_null(void *ctx)
+{
+	int key = 0;
+	struct secret *v = bpf_map_lookup_elem(&secrets, &key);
+	struct bpf_dynptr text;
+
+	if (!v)
+		return 0;
+	bpf_dynptr_from_mem(sixteen, sizeof(sixteen), 0, &text);
+	return bpf_crypto_decrypt(v->key, &text, &text, 0);
 }

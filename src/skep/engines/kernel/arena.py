@@ -18,7 +18,7 @@ _FIXED_NO_REPLACE = 0x100000
 
 
 def fill_arena(map: KernelMap, contents: bytes) -> None:
-    """Put ``contents`` at the start of an arena; raises KernelError if it cannot be mapped."""
+    """Give an arena its address and put ``contents`` at its start; raises KernelError if it cannot be mapped."""
     library = ctypes.CDLL(None, use_errno=True)
     library.mmap.restype = ctypes.c_void_p
     library.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *(ctypes.c_int,) * 3, ctypes.c_long)

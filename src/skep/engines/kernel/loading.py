@@ -8,6 +8,7 @@ behind.
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import platform
 import re
@@ -34,6 +35,7 @@ from skep.objects.spec import MapSpec, ProgramSpec
 #: Creation flag: programs may only read.
 _READ_ONLY_FOR_PROGRAMS = 1 << 7
 
+_RING_BUFFERS = frozenset({MapType.RINGBUF, MapType.USER_RINGBUF})
 _MAPS_OF_MAPS = frozenset({MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS})
 
 
@@ -132,6 +134,8 @@ class Loading:
         wanted = spec
         if spec.type == MapType.PERF_EVENT_ARRAY and not spec.max_entries:
             wanted = replace(wanted, max_entries=possible_cpus())
+        if spec.type in _RING_BUFFERS:
+            wanted = replace(wanted, max_entries=_ring_size(spec.max_entries))
         if spec.frozen:
             wanted = replace(wanted, flags=wanted.flags | _READ_ONLY_FOR_PROGRAMS)
         if spec.type in _MAPS_OF_MAPS:
@@ -156,8 +160,9 @@ class Loading:
     def _initialise(self, made: KernelMap, spec: MapSpec) -> None:
         """Put the initial contents in place, and freeze them if they are constant."""
         # Storing the contents of a struct_ops map would register its programs with the kernel.
-        if spec.contents is not None and spec.type == MapType.ARENA:
-            fill_arena(made, spec.contents)
+        if spec.type == MapType.ARENA:
+            # A program that uses it loads only once it has an address.
+            fill_arena(made, spec.contents or b"")
         elif spec.contents is not None and spec.type != MapType.STRUCT_OPS:
             made.update(bytes(spec.key_size), spec.contents.ljust(spec.value_size, b"\0"))
         if spec.frozen:
@@ -208,6 +213,14 @@ def _debug(btf: KernelBtf | None, description: Description | None) -> DebugInfor
     if btf is None or description is None:
         return None
     return DebugInformation(btf, description.functions, description.lines)
+
+
+def _ring_size(wanted: int) -> int:
+    """The size of a ring buffer as the kernel takes it: pages to a power of two. libbpf rounds up like this."""
+    size = mmap.PAGESIZE
+    while size < wanted:
+        size *= 2
+    return size if wanted and size < 1 << 32 else wanted
 
 
 def _number(value: int, size: int) -> bytes:

@@ -46,6 +46,8 @@ def schedule(explorer: Explorer, row: HelperPrototype, passed: Passed) -> None:
             raise Rejection("verifier bug: backtracking misuse", register=1)
         explorer.mark_precise(1)
         if explorer.frame.rounds >= explorer.registers[1].scalar.umax:
+            if explorer.observer is not None:
+                explorer.observer.exhausted(explorer)
             explorer.frame.rounds = 0
             return
     elif row.number not in (_FOR_EACH, _DRAIN, _FIND_VMA):
@@ -53,6 +55,8 @@ def schedule(explorer: Explorer, row: HelperPrototype, passed: Passed) -> None:
     assert passed.function is not None
     function = explorer.structure.subprograms[passed.function]
     function.is_callback = True
+    if explorer.observer is not None:
+        explorer.observer.called(explorer, function)
     new_frame(explorer, function.index, explorer.index)
     other = explorer.fork(function.start)
     caller = other.frames[-1]
@@ -96,6 +100,8 @@ def call_back(explorer: Explorer, subprogram: int | None, prepare: Callable[[Fra
     assert subprogram is not None
     function = explorer.structure.subprograms[subprogram]
     function.is_callback = True
+    if explorer.observer is not None:
+        explorer.observer.called(explorer, function)
     new_frame(explorer, function.index, explorer.index)
     other = explorer.fork(function.start)
     caller = other.frames[-1]
@@ -127,6 +133,8 @@ def back_to_helper(explorer: Explorer) -> int:
     # What the helper was given mattered at its first call; Linux does not follow it back through the rounds.
     explorer.sources[1:6] = (0,) * 5
     site = callee.call_site
+    if explorer.observer is not None:
+        explorer.observer.returned(explorer, site)
     before = explorer.last_turn(site)
     if before is not None:
         widen(before, state)

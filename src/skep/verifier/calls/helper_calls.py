@@ -39,7 +39,7 @@ from skep.verifier.states.register import (
 from skep.verifier.states.slots import slot
 from skep.verifier.states.stack_objects import Dynptr, DynptrType
 from skep.verifier.states.state import State
-from skep.verifier.steps.returns import check_nothing_held
+from skep.verifier.steps.returns import check_nothing_held, end_early
 from skep.verifier.steps.step import Step
 
 if TYPE_CHECKING:
@@ -117,18 +117,14 @@ class _CallHelper(Step):
             row = self._row = prototypes.prototype(helper, explorer.context.type)
             self._arguments = wanted(row)
             self._might_sleep = row.might_sleep
-            self._changes_packet = row.changes_packet
         if self._might_sleep:
             sections.check_helper(explorer, row)
         special = _OWN_RULES.get(helper)
         if special is None:
-            _call(explorer, row, self._arguments)
-            if self._changes_packet:
-                forget_packet(explorer.state)
-        else:
-            explorer.liveness.wrote(explorer.state, explorer.index, 0)
-            result = special(explorer)
-            explorer.registers[0:6] = (result, *(NOTHING,) * 5)
+            return _call(explorer, row, self._arguments)
+        explorer.liveness.wrote(explorer.state, explorer.index, 0)
+        result = special(explorer)
+        explorer.registers[0:6] = (result, *(NOTHING,) * 5)
         return explorer.index + 1
 
 
@@ -163,7 +159,7 @@ def _check_permitted(explorer: Explorer, helper: int, name: str | None) -> None:
     check_call(context, name)
 
 
-def _call(explorer: Explorer, row: HelperPrototype, arguments: list[Wanted]) -> None:
+def _call(explorer: Explorer, row: HelperPrototype, arguments: list[Wanted]) -> int:
     state = explorer.state
     registers = explorer.registers
     helper = row.number
@@ -189,6 +185,7 @@ def _call(explorer: Explorer, row: HelperPrototype, arguments: list[Wanted]) -> 
     if helper in CALLBACK_HELPERS and passed.function is not None:
         callbacks.schedule(explorer, row, passed)
     result = _result(explorer, row, passed)
+    before = registers[0]
     registers[0:6] = (NOTHING,) * 6
     registers[0] = _with_reference(explorer, row, passed, result)
     if passed.map is not None and not (
@@ -201,6 +198,14 @@ def _call(explorer: Explorer, row: HelperPrototype, arguments: list[Wanted]) -> 
         )
     if helper == _DYNPTR_WRITE and passed.dynptr is not None and _is_skb(passed.dynptr):
         forget_packet(state)
+    if helper == _TAIL_CALL and len(state.frames) > 1:
+        # The program jumped to returns to the caller, with the packet as it left it; a call that fails goes on.
+        explorer.fork(explorer.index + 1)
+        forget_packet(state)
+        return end_early(explorer, before, ANY_NUMBER)
+    if row.changes_packet:
+        forget_packet(state)
+    return explorer.index + 1
 
 
 def _is_skb(dynptr: Dynptr) -> bool:

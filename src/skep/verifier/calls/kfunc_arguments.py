@@ -34,6 +34,7 @@ class ArgumentKind(Enum):
     CONTEXT = "the context"
     NULL = "null"
     MAP = "a map"
+    MAP_OBJECT = "the kernel's object of a map"
     OBJECT = "a kernel object"
     MEMORY = "memory of the size of its type"
     MEMORY_AND_SIZE = "memory with its size in the next argument"
@@ -193,7 +194,7 @@ def kind_of(explorer: Explorer, call: KfuncCall, argument: Argument) -> Argument
     if found is not None:
         return found
     if "map" in marks:
-        return ArgumentKind.MAP
+        return ArgumentKind.MAP_OBJECT if _has_subject(register) else ArgumentKind.MAP
     if "str" in marks:
         return ArgumentKind.STRING
     if "irq_flag" in marks:
@@ -205,6 +206,13 @@ def kind_of(explorer: Explorer, call: KfuncCall, argument: Argument) -> Argument
     if call.has_size(explorer.registers, argument):
         return ArgumentKind.MEMORY_AND_SIZE
     return ArgumentKind.MEMORY
+
+
+def _has_subject(register: Register) -> bool:
+    """Whether Linux knows a map, type or extent of what a register points to, and so takes it for a map at first."""
+    if register.kind is Kind.OBJECT or register.kind in (Kind.MAP_VALUE, Kind.MAP_KEY):
+        return True
+    return register.kind in (Kind.MEMORY, Kind.PACKET, Kind.PACKET_META) and register.extent > 0
 
 
 def is_context(context: Context, target: KernelType) -> bool:

@@ -281,6 +281,7 @@ _CHECKS: dict[ArgumentKind, _Check] = {
     ArgumentKind.WORKQUEUE: timers.check_holder,
     ArgumentKind.TASK_WORK: timers.check_holder,
     ArgumentKind.MAP: timers.check_map,
+    ArgumentKind.MAP_OBJECT: kfunc_checks.check_map_object,
 }
 
 #: Functions with rules of their own, by name: called once the arguments were checked, they do what the call does to

@@ -6,6 +6,7 @@ The order matters, because the first violation is the one that is told. Observed
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from skep.btf.types import Composite
@@ -15,7 +16,7 @@ from skep.verifier.calls.helper_arguments import check_memory, check_string
 from skep.verifier.calls.kfunc_arguments import Argument, ArgumentKind, holds_only_numbers, object_type, type_keyword
 from skep.verifier.contexts.access import context_access
 from skep.verifier.kernel import kernel_objects
-from skep.verifier.rejection import Rejection
+from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.states.register import (
     ALLOCATED,
     ANY_NUMBER,
@@ -51,7 +52,7 @@ _OWN_CONTEXT: Final = frozenset(
         ProgramType.SYSCALL,
     }
 )
-_OBJECTS: Final = frozenset({ArgumentKind.OBJECT, ArgumentKind.ALLOCATED})
+_OBJECTS: Final = frozenset({ArgumentKind.OBJECT, ArgumentKind.ALLOCATED, ArgumentKind.MAP_OBJECT})
 #: Kinds of register that may point anywhere into what they point to.
 _ANY_OFFSET: Final = frozenset(
     {
@@ -179,8 +180,9 @@ def check_object(explorer: Explorer, call: KfuncCall, argument: Argument, passed
     assert found is not None
     assert wanted is not None
     if passed.kind is Kind.OBJECT and not kernel_objects.is_safe(passed):
+        trusted = "trusted_" if passed.flags & TRUSTED else ""
         raise Rejection(
-            f"arg#{argument.position} is {passed.type_name} expected trusted_ptr_ or socket",
+            f"arg#{argument.position} is {passed.type_name} expected {trusted}ptr_ or socket",
             register=argument.index,
             pointer=passed,
         )
@@ -195,6 +197,14 @@ def check_object(explorer: Explorer, call: KfuncCall, argument: Argument, passed
         )
     if call.passed_object is None:
         call.passed_object = passed
+
+
+def check_map_object(explorer: Explorer, call: KfuncCall, argument: Argument, passed: Register) -> None:
+    """An argument that has to be a map, where the kernel's object of one was passed, or something else."""
+    if "holder" in call.notes or passed.kind is not Kind.OBJECT:
+        raise NotCovered(f"a register of type {passed.type_name} passed to {call.name} as a map")
+    map = explorer.context.kernel_types.struct("bpf_map")
+    check_object(explorer, call, replace(argument, target=map), passed)
 
 
 def check_plain_memory(explorer: Explorer, call: KfuncCall, argument: Argument, passed: Register) -> None:

@@ -110,7 +110,7 @@ def _read_only_cast(explorer: Explorer, call: KfuncCall) -> Register:
     if number >= len(types.btf):
         raise Rejection(f"Unknown type ID {signed32(number)} passed to kfunc {call.name}", kfunc=call.name)
     found = types.btf[number]
-    if isinstance(found, Struct):
+    if isinstance(found, Composite):
         return register(Kind.OBJECT, flags=UNTRUSTED, subject=types.type(number))
     if isinstance(found, Void):
         return register(Kind.MEMORY, flags=READ_ONLY | UNTRUSTED)

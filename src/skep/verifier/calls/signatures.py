@@ -210,7 +210,10 @@ def _is_context(program: ProgramType, btf: Btf, target: int) -> bool:
     if program is _T.KPROBE and _through_typedef(btf, target, _REGISTERS):
         return True
     type = btf.resolve(target)
-    return isinstance(type, Composite) and bool(type.name) and type.name == _CONTEXTS.get(program)
+    if not isinstance(type, Composite) or not type.name:
+        return False
+    # A structure may have the typedef's name too, as programs for old kernels declare it.
+    return type.name == _CONTEXTS.get(program) or (program is _T.KPROBE and type.name == _REGISTERS)
 
 
 def _through_typedef(btf: Btf, type_id: int, name: str) -> bool:

@@ -95,7 +95,7 @@ def access(explorer: Explorer, access: Access) -> Register | None:
         table_stores.check_store(explorer, type, offset, access.size)
         return None
     if access.is_store:
-        _check_store(explorer, type, offset)
+        _check_store(explorer, type, offset, access.size)
     try:
         place = type.table.member_at(type, offset, access.size)
     except OutsideError as outside:
@@ -103,14 +103,21 @@ def access(explorer: Explorer, access: Access) -> Register | None:
     return None if access.is_store else _loaded(explorer, pointer, place)
 
 
-def _check_store(explorer: Explorer, type: KernelType, offset: int) -> None:
+def _check_store(explorer: Explorer, type: KernelType, offset: int, size: int) -> None:
     program = explorer.context.type
     if program not in _WRITERS:
         raise Rejection("only read is supported", type=type.name)
     if type.name in ("nf_conn", "nf_conn___init"):
         # The mark is all that may be written, and where it lies depends on the kernel's configuration.
-        mark = type.btf.member(type.id, "mark")
+        tracked = type.table.find_struct("nf_conn")
+        mark = None if tracked is None else tracked.btf.member(tracked.id, "mark")
         if mark is not None and offset == mark.bit_offset // 8:
+            end = offset + type.btf.size_of(mark.type)
+            if offset + size > end:
+                raise Rejection(
+                    f"write access at off {offset} with size {size} beyond the member of nf_conn ended at {end}",
+                    type=type.name,
+                )
             return
         raise Rejection(f"no write support to nf_conn at off {offset}", type=type.name)
     raise Rejection("only read is supported", type=type.name)
@@ -119,12 +126,13 @@ def _check_store(explorer: Explorer, type: KernelType, offset: int) -> None:
 def _loaded(explorer: Explorer, pointer: Register, place: Place) -> Register | None:
     flags = _flags(explorer, pointer, place)
     if place.target is None:
-        return _untrusted_memory() if place.is_plain_pointer and flags & UNTRUSTED else None
+        return untrusted_memory() if place.is_plain_pointer and flags & UNTRUSTED else None
     id = explorer.new_id() if flags & MAYBE_NULL else 0
     return register(Kind.OBJECT, id=id, flags=flags, subject=place.target)
 
 
-def _untrusted_memory() -> Register:
+def untrusted_memory() -> Register:
+    """What a pointer to no structure leads to: whatever is there may be read, and a fault reads as zero."""
     return register(Kind.MEMORY, flags=READ_ONLY | UNTRUSTED)
 
 

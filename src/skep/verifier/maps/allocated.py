@@ -14,6 +14,7 @@ from skep.btf.types import Struct
 from skep.verifier.answers.text import tnum_text
 from skep.verifier.calls.kfunc_arguments import holds_only_numbers
 from skep.verifier.holding import references
+from skep.verifier.kernel.kernel_objects import untrusted_memory
 from skep.verifier.kernel.kernel_types import KernelType, OutsideError
 from skep.verifier.maps.map_fields import LOCKS, fields_of
 from skep.verifier.rejection import NotCovered, Rejection
@@ -48,7 +49,7 @@ def is_owned(pointer: Register) -> bool:
 
 
 def access(explorer: Explorer, access: Access) -> Register | None:
-    """A load from or store to an allocated object: of what is in it all comes out as numbers."""
+    """A load from or store to an allocated object: what comes out is a number, or a pointer to no structure."""
     pointer = access.pointer
     type = pointer.subject
     assert isinstance(type, KernelType)
@@ -73,10 +74,10 @@ def access(explorer: Explorer, access: Access) -> Register | None:
         if offset < field.offset + field.size and field.offset < offset + access.size:
             raise Rejection(f"direct access to {field.title} is disallowed", register=index, field=field)
     try:
-        type.table.member_at(type, offset, access.size)
+        place = type.table.member_at(type, offset, access.size)
     except OutsideError as outside:
         raise Rejection(outside.message, register=index, pointer=pointer) from None
-    return None
+    return untrusted_memory() if place.is_plain_pointer and not access.is_store else None
 
 
 def check_allocated(explorer: Explorer, call: KfuncCall, argument: Argument, passed: Register) -> None:

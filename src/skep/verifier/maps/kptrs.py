@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from skep.verifier.steps.accesses import Access
 
 #: Structs of the kernel that RCU keeps alive while somebody reads.
-_RCU_PROTECTED = frozenset({"task_struct", "cgroup", "bpf_cpumask", "prog_test_ref_kfunc"})
+_RCU_PROTECTED = frozenset({"task_struct", "cgroup", "bpf_cpumask", "bpf_crypto_ctx", "prog_test_ref_kfunc"})
 
 _POINTER_SIZE = 8
 
@@ -164,6 +164,8 @@ def exchange(explorer: Explorer) -> Register:
     target = field.target
     assert target is not None
     flags = MAYBE_NULL | (0 if target.of_kernel else ALLOCATED) | (PERCPU if field.name == "percpu_kptr" else 0)
+    # What may be null gets an id, before the reference gives it another.
+    explorer.new_id()
     id = references.acquire(explorer)
     return register(Kind.OBJECT, id=id, reference=id, flags=flags, subject=target)
 

@@ -108,7 +108,7 @@ class Checkpoint:
             self.extent = register.extent
 
 
-class _Identities:
+class Identities:
     """Which id of the kept state stands for which of the current one: one for one."""
 
     __slots__ = ("_back", "_forth", "_next")
@@ -163,7 +163,7 @@ def within(current: Scalar, old: Scalar) -> bool:
 
 
 #: The pairs of the comparison that is going on.
-_IDENTITIES: Final = _Identities()
+_IDENTITIES: Final = Identities()
 
 
 def same_scalar(one: Scalar, other: Scalar) -> bool:
@@ -176,7 +176,7 @@ _RANGED: Final = frozenset({Kind.MAP_VALUE, Kind.MAP_KEY, Kind.MEMORY, Kind.BUFF
 _PACKET: Final = frozenset({Kind.PACKET, Kind.PACKET_META})
 
 
-def _identical(old: Register, current: Register, ids: _Identities) -> bool:
+def _identical(old: Register, current: Register, ids: Identities) -> bool:
     return (
         old.kind is current.kind
         and old.flags == current.flags
@@ -190,7 +190,7 @@ def _identical(old: Register, current: Register, ids: _Identities) -> bool:
     )
 
 
-def _register_matches(old: Register, current: Register, precise: bool, ids: _Identities, match: Match) -> bool:
+def _register_matches(old: Register, current: Register, precise: bool, ids: Identities, match: Match) -> bool:
     if match is _SAME:
         return _identical(old, current, ids)
     kind = old.kind
@@ -203,11 +203,12 @@ def _register_matches(old: Register, current: Register, precise: bool, ids: _Ide
             return True
         if not within(current.scalar, old.scalar):
             return False
+        # Linux tells a number that is some way from another from one that is not, whatever they are to each other.
+        if (old.flags ^ current.flags) & SHIFTED or (old.flags & SHIFTED and old.offset != current.offset):
+            return False
         if not old.id:
             # What numbers are to each other only matters where the kept state knew of it.
             return True
-        if (old.flags ^ current.flags) & SHIFTED or (old.flags & SHIFTED and old.offset != current.offset):
-            return False
         return ids.agree_as_numbers(old.id, current.id)
     if old is current and not (old.id or old.reference):
         return True
@@ -229,7 +230,7 @@ def _register_matches(old: Register, current: Register, precise: bool, ids: _Ide
     return _identical(old, current, ids)
 
 
-def _registers_match(old: Frame, current: Frame, live: int, precise: int, ids: _Identities, match: Match) -> bool:
+def _registers_match(old: Frame, current: Frame, live: int, precise: int, ids: Identities, match: Match) -> bool:
     mine, theirs = old.registers, current.registers
     for index in _indices(live):
         if not _register_matches(mine[index], theirs[index], bool(precise >> index & 1), ids, match):
@@ -243,7 +244,7 @@ def _indices(mask: int) -> tuple[int, ...]:
     return tuple(index for index in range(11) if mask >> index & 1)
 
 
-def _stack_matches(old: Frame, current: Frame, precise: int, ids: _Identities, match: Match) -> bool:
+def _stack_matches(old: Frame, current: Frame, precise: int, ids: Identities, match: Match) -> bool:
     there = len(current.slots)
     for index, mine in enumerate(old.slots):
         theirs = current.slots[index] if index < there else None
@@ -254,7 +255,7 @@ def _stack_matches(old: Frame, current: Frame, precise: int, ids: _Identities, m
     return True
 
 
-def _slot_matches(mine: Slot, theirs: Slot | None, precise: bool, ids: _Identities, match: Match) -> bool:
+def _slot_matches(mine: Slot, theirs: Slot | None, precise: bool, ids: Identities, match: Match) -> bool:
     if match is not _PRUNE and (theirs is None or mine.bytes != theirs.bytes):
         return False
     # Bytes that may be anything match whatever is there.
@@ -277,7 +278,7 @@ def _bytes_match(mine: str, theirs: str) -> bool:
     return all(one in (INVALID, MISC) or one == other for one, other in zip(mine, theirs, strict=True))
 
 
-def _object_matches(mine: StackObject, theirs: StackObject, ids: _Identities) -> bool:
+def _object_matches(mine: StackObject, theirs: StackObject, ids: Identities) -> bool:
     """Whether two objects on the stack are as far, and their references stand for each other."""
     if not ids.agree(mine.reference, theirs.reference) or mine.position != theirs.position:
         return False
@@ -390,7 +391,7 @@ def covers(checkpoint: Checkpoint, current: State, live: Sequence[int]) -> bool:
     return _same_calls_and_holds(checkpoint.state, current, ids)
 
 
-def _slot_fits(entry: _Entry, slots: list[Slot], ids: _Identities) -> bool:
+def _slot_fits(entry: _Entry, slots: list[Slot], ids: Identities) -> bool:
     if entry.index >= len(slots):
         return False
     mine, theirs = entry.slot, slots[entry.index]
@@ -407,12 +408,14 @@ def _slot_fits(entry: _Entry, slots: list[Slot], ids: _Identities) -> bool:
     return _slot_matches(mine, theirs, precise, ids, _PRUNE)
 
 
-def _same_calls_and_holds(old: State, current: State, ids: _Identities) -> bool:
+def _same_calls_and_holds(old: State, current: State, ids: Identities) -> bool:
     """Whether both were reached by the same calls and hold the same things."""
     if old.references or current.references or old.locks or current.locks or old.irqs or current.irqs:
         if len(old.references) != len(current.references) or len(old.locks) != len(current.locks):
             return False
         if len(old.irqs) != len(current.irqs):
+            return False
+        if (old.locks or old.irqs) and _order(old) != _order(current):
             return False
         for one_reference, other_reference in zip(old.references, current.references, strict=True):
             if not ids.agree(one_reference.id, other_reference.id):

@@ -14,8 +14,8 @@ from skep.verifier.paths.checkpoint import PATIENCE, Checkpoint, Match, covers, 
 from skep.verifier.paths.stack_liveness import StackLiveness
 from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.stack import iterators
-from skep.verifier.states.register import Register
-from skep.verifier.states.state import Frame, State
+from skep.verifier.states.register import Kind, Register
+from skep.verifier.states.state import Frame, Linked, State
 
 if TYPE_CHECKING:
     from skep.verifier.context import Context
@@ -82,6 +82,10 @@ class Explorer:
         self._noted = 0
         #: The frame and slot that the running load or store found a spilled register in, or left one.
         self.used: tuple[int, int] | None = None
+        #: The numbers that the running jump refined together.
+        self.linked: Linked = ()
+        #: The instruction that led to where a state may be kept.
+        self._previous = -1
         self._last_id = 0
         #: Told what happens, if there is one.
         self.observer: Observer | None = None
@@ -126,6 +130,11 @@ class Explorer:
             raise Rejection(f"The sequence of {len(self._waiting)} jumps is too complex for async cb.")
 
     @property
+    def waiting(self) -> int:
+        """How many forks have not been followed yet."""
+        return len(self._waiting)
+
+    @property
     def sleepable(self) -> bool:
         """Whether what runs here may sleep: the program, or a function that something calls later."""
         known = self.state.sleepable
@@ -139,12 +148,21 @@ class Explorer:
             self._noted = self.processed
             self.state.history_length += 1
 
+    def remark(self, line: str) -> None:
+        """What Linux prints of the running instruction though it permits it."""
+        if self.observer is not None:
+            self.observer.remarked(self, line)
+
     def mark_precise(self, register: int) -> None:
         """A decision depends on the number in a register."""
+        if self.observer is not None and self.registers[register].kind is Kind.SCALAR:
+            self.observer.marked(self, register)
         precision.mark(self.state, register)
 
     def mark_slot_precise(self, frame: int, slot: int) -> None:
         """A decision depends on the number spilled in a stack slot."""
+        if self.observer is not None:
+            self.observer.marked_slot(self, frame, slot)
         precision.mark_slot(self.state, frame, slot)
 
     def use_stack(self, frame: Frame, bytes: int) -> None:
@@ -157,13 +175,14 @@ class Explorer:
     def run(self, start: int, state: State) -> None:
         """Follow all paths of ``state`` from ``start``. Raises Rejection for the first that is not safe."""
         self.enter(state)
-        if self.observer is not None:
-            self.observer.started(self)
+        observer = self.observer
         index, previous = start, -1
         forked_at, processed_then = -1, 0
         while True:
             self._follow(index, previous)
             self._finished(self.state)
+            if observer is not None:
+                observer.ended(self)
             if forked_at >= 0:
                 spent = self.processed - processed_then
                 self.branch_costs[forked_at] = self.branch_costs.get(forked_at, 0) + spent
@@ -173,8 +192,8 @@ class Explorer:
             forked_at, processed_then = previous, self.processed
             self.index = index
             self.enter(state)
-            if self.observer is not None:
-                self.observer.resumed(self, previous, len(self._waiting))
+            if observer is not None:
+                observer.resumed(self, previous, len(self._waiting))
 
     def _follow(self, index: int, previous: int) -> None:
         """Follow one path, which came from ``previous``, from ``index`` to its end."""
@@ -187,6 +206,7 @@ class Explorer:
                 raise self._too_large()
             visits[index] += 1
             if pauses[index]:
+                self._previous = previous
                 if self._is_known(index):
                     if observer is not None:
                         observer.known(self, previous, len(self._waiting))
@@ -205,6 +225,8 @@ class Explorer:
             if checkpoint.branches:
                 return
             self._unclean.add(checkpoint.index)
+            if self.observer is not None:
+                self.observer.finished(self, checkpoint)
             if self._loops:
                 self._leave_loop(checkpoint)
             checkpoint = checkpoint.state.parent
@@ -214,8 +236,14 @@ class Explorer:
             return NotCovered(f"more than {self.limit} instructions on all paths, as many as were asked for")
         return Rejection(f"BPF program is too large. Processed {self.processed} insn")
 
+    def begin(self, function: int) -> None:
+        """A function is followed on its own from now on: states of the last one mean nothing for it."""
+        self.forget_states()
+        if self.observer is not None:
+            self.observer.started(self, function)
+
     def forget_states(self) -> None:
-        """Drop what was kept: nothing is followed any more, or another function, for which it means nothing."""
+        """Drop what was kept."""
         self._explored = {}
         self._here = {}
         self._loops = {}
@@ -290,7 +318,7 @@ class Explorer:
         checkpoint.patience += PATIENCE
         if self.flow.landings[index]:
             self.remember()
-        precision.inherit(checkpoint, state)
+        self._inherit(checkpoint, state)
 
     def _clean_finished(self, kept: list[Checkpoint], index: int) -> None:
         """Take what is dead from states that were finished since the last visit."""
@@ -303,6 +331,11 @@ class Explorer:
                 self._clean(checkpoint)
             else:
                 self._unclean.add(index)
+
+    def _inherit(self, checkpoint: Checkpoint, state: State) -> bool:
+        if self.observer is not None:
+            self.observer.inherited(self, checkpoint, state)
+        return precision.inherit(checkpoint, state)
 
     def _drop(self, kept: list[Checkpoint], useless: list[Checkpoint] | None) -> None:
         if useless is None:
@@ -355,6 +388,8 @@ class Explorer:
             frame.kept()
         state.parent = checkpoint
         state.history_length = 0
+        if self.observer is not None:
+            self.observer.kept(self, checkpoint, self._previous)
 
     def _clean(self, checkpoint: Checkpoint) -> None:
         state = checkpoint.state
@@ -394,7 +429,10 @@ class Explorer:
 
     def _add_edge(self, checkpoint: Checkpoint, state: State) -> None:
         for key in self._loop_of(checkpoint):
-            self._loops.setdefault(key, _Loops()).edges.append((checkpoint, state.copy()))
+            again = state.copy()
+            self._loops.setdefault(key, _Loops()).edges.append((checkpoint, again))
+            if self.observer is not None:
+                self.observer.looped(self, checkpoint, again)
 
     def _leave_loop(self, checkpoint: Checkpoint) -> None:
         for key in self._loop_of(checkpoint):
@@ -403,8 +441,8 @@ class Explorer:
                 continue
             for _ in range(64):
                 changed = False
-                for target, state in loops.edges:
-                    changed |= precision.inherit(target, state)
+                for target, state in reversed(loops.edges):
+                    changed |= self._inherit(target, state)
                 if not changed:
                     break
             else:

@@ -23,6 +23,7 @@ from skep.verifier.structure import Structure
 
 _ARGUMENTS = 0b111110
 _SCRATCHED = 0b111111
+_ALL = (1 << 10) - 1
 
 #: Helpers that call a function of the program before they return, however often.
 CALLBACK_HELPERS = frozenset(
@@ -55,11 +56,13 @@ class Flow:
         self.forced = [False] * count
         self.calls_back = [False] * count
         self.asks_iterator = [False] * count
+        #: Calls of helpers and kernel functions that have functions of the program called, now or later.
+        self.callers: frozenset[int] = frozenset()
         self._walk()
         self.live = _live_registers(structure, kfunc_parameters)
         self.has_open_loops = any(self.forced)
         #: The loop that each slot lies in, as a number from 1 on; 0 for none. Only for programs with open loops.
-        self.components = _components(structure) if self.has_open_loops else [0] * count
+        self.components = components(structure) if self.has_open_loops else [0] * count
 
     def _walk(self) -> None:
         """Follow every edge once; what is not found is unreachable."""
@@ -125,11 +128,15 @@ class Flow:
         if target == "helper":
             if number == _TIMER_SET_CALLBACK:
                 self.pauses[slot] = True
+                self.callers |= {slot}
             if number in CALLBACK_HELPERS:
+                self.callers |= {slot}
                 self.calls_back[slot] = self.forced[slot] = self.pauses[slot] = self.landings[slot] = True
         elif target == "kfunc" and self._kfunc(slot) in CALLBACK_KFUNCS:
+            self.callers |= {slot}
             self.calls_back[slot] = self.forced[slot] = self.pauses[slot] = self.landings[slot] = True
         elif target == "kfunc" and self._kfunc(slot) in CALLBACK_SETTERS:
+            self.callers |= {slot}
             self.pauses[slot] = True
         elif target == "kfunc" and self._is_next(slot):
             self.asks_iterator[slot] = self.forced[slot] = self.pauses[slot] = True
@@ -187,8 +194,9 @@ def _reads_and_writes(structure: Structure, slot: int, kfunc_parameters: Mapping
             return reads, 0 if result is None else 1 if result == "r0" else 1 << instruction.src
         case LoadAcquire():
             return 1 << instruction.src, 1 << instruction.dst
-        case PacketLoad(indirect=indirect):
-            return 1 << 6 | (1 << instruction.src if indirect else 0), _SCRATCHED
+        case PacketLoad():
+            # Linux takes these to read everything.
+            return _ALL, 0
 
 
 def _registers(roles: tuple[RegisterRole, ...], instruction: Instruction) -> int:
@@ -220,7 +228,7 @@ def _live_registers(structure: Structure, kfunc_parameters: Mapping[int, int]) -
     return live
 
 
-def _components(structure: Structure) -> list[int]:
+def components(structure: Structure) -> list[int]:
     """Strongly connected components of more than one slot (or of one that goes to itself), numbered (Tarjan)."""
     count = len(structure.rows)
     found = [0] * count

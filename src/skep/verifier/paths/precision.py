@@ -122,4 +122,6 @@ def _tell(state: State, sources: int) -> bool:
                 break
         sources = older
         checkpoint = kept.parent
+    if sources & LOST:
+        return everything(state) or changed
     return changed

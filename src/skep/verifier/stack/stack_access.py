@@ -267,9 +267,13 @@ def store_at(explorer: Explorer, place: Place, value: Register, source: int) -> 
 
 def store_bytes(explorer: Explorer, frame: Frame, start: int, end: int) -> None:
     """Bytes from ``start`` to ``end`` were overwritten with anything."""
+    filled = 0
     for offset in range(start, end):
         number, byte = place(offset)
         frame.slots[number] = slots.written(frame.slots[number], byte, 1, MISC)
+        filled |= 1 << number
+    if explorer.observer is not None:
+        explorer.observer.filled(explorer, filled)
 
 
 def _store_anywhere(explorer: Explorer, frame: Frame, start: int, end: int, value: Register, source: int) -> None:

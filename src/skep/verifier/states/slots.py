@@ -108,12 +108,15 @@ def _with_spill(before: str, size: int) -> str:
 
 
 def scrubbed(before: Slot) -> Slot:
-    """The slot once what was spilled there no longer counts as a register, or as an object."""
+    """The slot once what was spilled there no longer counts as a register, or as an object.
+
+    Linux forgets the zeros beside it too.
+    """
     if before.object is not None:
         return DATA
     if SPILL not in before.bytes:
         return before
-    return slot(before.bytes.replace(SPILL, MISC))
+    return slot(before.bytes.replace(SPILL, MISC).replace(ZERO, MISC))
 
 
 def written(before: Slot, start: int, size: int, byte: str) -> Slot:

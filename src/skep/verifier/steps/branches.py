@@ -136,6 +136,7 @@ class _Branch(Step):
                 linked = _linked(explorer, a.id, linked)
             if len(linked) > 1:
                 explorer.remember()
+                explorer.linked = linked
                 _join(explorer, dst, src if by_register else dst, linked)
                 self._narrow_linked(explorer, outcome, linked)
                 return self._behind
@@ -190,9 +191,9 @@ class _Branch(Step):
         """A comparison with a pointer, or nothing, on one side or both."""
         dst, src, by_register = self._dst, self._src, self._by_register
         if a is NOTHING or b is NOTHING:
+            readable(explorer, dst)
             if by_register:
                 readable(explorer, src)
-            readable(explorer, dst)
         condition, width = self._condition, self._width
         answer = _decided(condition, width, a, b)
         if by_register:
@@ -241,7 +242,7 @@ def may_goto(instruction: Instruction) -> Step:
 
     def follow(explorer: Explorer) -> int:
         explorer.jumps += 1
-        before = explorer.last_turn(explorer.index)
+        before = explorer.last_turn(explorer.index, before=explorer.state.parent)
         other = explorer.fork(explorer.index + 1)
         other.may_goto_turns += 1
         if before is not None:

@@ -37,7 +37,7 @@ from skep.verifier.steps.arithmetic_steps import alu, swap
 from skep.verifier.steps.branches import branch, goto, may_goto
 from skep.verifier.steps.checks import readable, writable
 from skep.verifier.steps.reserved import bad_register, violation
-from skep.verifier.steps.returns import check_nothing_held, leave
+from skep.verifier.steps.returns import check_nothing_held, end_early, leave
 from skep.verifier.steps.step import Calling, Step
 
 if TYPE_CHECKING:
@@ -166,8 +166,13 @@ def _packet_load(index: int | None) -> Step:
         if index is not None:
             readable(explorer, index)
         accesses.check_unmodified(6, context)
+        before = explorer.registers[0]
         explorer.registers[0:6] = (ANY_NUMBER, *(NOTHING,) * 5)
         explorer.sources[0] = LOST
-        return explorer.index + 1
+        if len(explorer.state.frames) == 1:
+            return explorer.index + 1
+        # Where the load misses, the function returns 0 to its caller; in the program itself nothing comes after.
+        explorer.fork(explorer.index + 1)
+        return end_early(explorer, before, number(constant(0)))
 
     return Calling(follow)

@@ -160,6 +160,14 @@ class _Load(_Accessing):
         result = check(explorer, Access(src, pointer, self._offset, size, strict=self._is_acquire))
         if result is None:
             result = ANY_NUMBER
+        if self._is_signed and size < 8 and result.kind is not _SCALAR:
+            # Pointers to packets are four bytes of the context, and have no sign.
+            raise Rejection(
+                f"invalid bpf_context access off={self._offset} size={size}",
+                offset=self._offset,
+                size=size,
+                store=False,
+            )
         result = self._extended(result)
         self._check_same_kind(pointer)
         kind = pointer.kind

@@ -53,7 +53,8 @@ def not_null(pointer: Register) -> Register:
         elif subject.type is _TYPE_XSKMAP:
             kind, subject = Kind.XDP_SOCK, None
         elif subject.type in (_TYPE_SOCKMAP, _TYPE_SOCKHASH):
-            kind, subject = Kind.SOCKET, None
+            # Linux tells it from sockets that were found otherwise, so the map stays its subject.
+            kind = Kind.SOCKET
     return register(kind, ZERO, pointer.offset, id, pointer.reference, extent, pointer.frame, flags, subject)
 
 

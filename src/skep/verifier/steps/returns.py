@@ -9,7 +9,7 @@ from skep.verifier.contexts.attachment import returns_pointer, security_range
 from skep.verifier.holding import sections
 from skep.verifier.numbers.scalar import S64_MAX, S64_MIN, Scalar
 from skep.verifier.rejection import NotCovered, Rejection
-from skep.verifier.states.register import Kind
+from skep.verifier.states.register import NOTHING, Kind, Register
 from skep.verifier.steps.checks import readable
 from skep.verifier.steps.step import END
 
@@ -109,6 +109,24 @@ def check_nothing_held(explorer: Explorer, prefix: str, *, locks: bool = True) -
         raise Rejection(f"{prefix} would lead to reference leak", *details, references=state.references)
     if locks:
         sections.check_none_open(explorer, prefix)
+
+
+def end_early(explorer: Explorer, before: Register, result: Register) -> int:
+    """The running function returns ``result`` from its midst: a tail call was taken, or a packet load missed.
+
+    ``before`` is what r0 held before that instruction. Gives where its caller goes on.
+    """
+    if explorer.frame.callback is not None:
+        # The result of a callback matters, and Linux looks for where it came from before the instruction that made
+        # it: it goes wrong there, or stops at what r0 was.
+        if before is NOTHING:
+            raise Rejection("verifier bug: callback unexpected regs 1")
+        if result.scalar.is_constant:
+            raise Rejection("verifier bug: subprog exit from frame 0")
+    explorer.registers[0] = result
+    if explorer.observer is not None:
+        explorer.observer.left_early(explorer)
+    return _return_to_caller(explorer)
 
 
 def _return_to_caller(explorer: Explorer) -> int:
