@@ -40,6 +40,12 @@ MODULES = (
     "calls/functions",
     "calls/helper_arguments",
     "calls/helper_calls",
+    "calls/effects",
+    "calls/stack_depth",
+    "structure",
+    "paths/flow",
+    "steps/reserved",
+    "steps/instructions",
 )
 
 
