@@ -34,6 +34,7 @@ MODULES = (
     "stack/stack_access",
     "steps/checks",
     "steps/accesses",
+    "answers/liveness_log",
     "steps/memory",
     "steps/returns",
     "calls/functions",
