@@ -87,9 +87,9 @@ def modify(size: int) -> Argument:
     return Argument(ArgumentKind.MEMORY, ArgumentFlag.WRITE | ArgumentFlag.ALIGNED, size)
 
 
-def returns_struct(name: str, *, trusted: bool = False) -> Return:
-    """A kernel object of type ``struct name``: trusted, or else possibly null."""
-    return Return(ReturnKind.BTF_ID, ReturnFlag.TRUSTED if trusted else ReturnFlag.MAYBE_NULL, name)
+def returns_struct(name: str, flags: ReturnFlag = ReturnFlag.MAYBE_NULL) -> Return:
+    """A kernel object of type ``struct name``, possibly null unless ``flags`` say otherwise."""
+    return Return(ReturnKind.BTF_ID, flags, name)
 
 
 def row(

@@ -42,9 +42,10 @@ def not_null(pointer: Register) -> Register:
         if subject.inner is not None:
             kind, subject, extent = Kind.MAP, subject.inner, id
         elif subject.type is MapType.XSKMAP:
-            kind, subject = Kind.XDP_SOCK, None
+            # Linux keeps the map in mind, so that sockets of different maps are not the same to it.
+            kind = Kind.XDP_SOCK
         elif subject.type in (MapType.SOCKMAP, MapType.SOCKHASH):
-            kind, subject = Kind.SOCKET, None
+            kind = Kind.SOCKET
     return register(kind, ZERO, pointer.offset, id, pointer.reference, extent, pointer.frame, flags, subject)
 
 
