@@ -7,7 +7,7 @@ observed on Linux 6.18.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from skep.objects.kinds import MapType
 from skep.stdlib.prototype import Argument, ArgumentFlag, ArgumentKind, HelperPrototype
@@ -395,6 +395,11 @@ _CHECKS = {
 }
 
 
+#: Flags of pointers to memory that no helper may have. Where null will do, what may be null is held against the size
+#: as if it were not; where it will not, it was refused before.
+_UNSAFE: Final = {Kind.MEMORY: 0, Kind.SCALAR: 0, Kind.OBJECT: MAYBE_NULL | UNTRUSTED}
+
+
 def check_memory(
     explorer: Explorer, index: int, size: int, *, store: bool, zero: bool = False, fills: bool = False
 ) -> bool:
@@ -404,8 +409,7 @@ def check_memory(
     stack, whose contents are void afterwards.
     """
     pointer = explorer.registers[index]
-    unsafe = MAYBE_NULL if pointer.kind is Kind.MEMORY else MAYBE_NULL | UNTRUSTED
-    if pointer.flags & unsafe and pointer.kind is not Kind.SCALAR:
+    if pointer.flags & _UNSAFE.get(pointer.kind, UNTRUSTED):
         raise Rejection(f"R{index} type={pointer.type_name} expected=fp", register=index, pointer=pointer)
     match pointer.kind:
         case Kind.PACKET | Kind.PACKET_META:
