@@ -25,13 +25,20 @@ MODULES = (
     "paths/precision",
     "paths/stack_liveness",
     "numbers/comparison",
+    "steps/step",
     "steps/branches",
     "numbers/arithmetic",
     "steps/arithmetic_steps",
+    "steps/nullness",
+    "stack/object_slots",
     "stack/stack_access",
     "steps/checks",
     "steps/accesses",
     "steps/memory",
+    "steps/returns",
+    "calls/functions",
+    "calls/helper_arguments",
+    "calls/helper_calls",
 )
 
 

@@ -80,9 +80,40 @@ def test_logs_come_before_the_answer(skep: Skep) -> None:
 def test_what_cannot_be_asked_is_said_in_one_line(skep: Skep, tmp_path: Path) -> None:
     assert "No such file" in skep("verify", "nosuch.o").complaint
     assert "there is no program type 'foo'" in skep("verify", PEEK, "--type", "foo").complaint
-    other = skep("verify", PEEK, "--kernel", "3.18")
-    assert other.status == 1
-    assert "the rules of Linux 3.18 (known are those of 6.18)" in " ".join(other.output.split())
+    assert (
+        "nothing is known of Linux 3.18: known are 4.9 to 6.18" in skep("verify", PEEK, "--kernel", "3.18").complaint
+    )
+    assert "nothing is known of Linux 7.0: known are 4.9 to 6.18" in skep("verify", PEEK, "--kernel", "7.0").complaint
+    assert "'new' is no kernel version" in skep("verify", PEEK, "--kernel", "new").complaint
+
+
+def test_an_older_kernel_refuses_what_it_does_not_have(skep: Skep) -> None:
+    shown = skep("verify", COUNTER, "--kernel", "v4.19.3")
+    assert shown.status == 1
+    assert shown.output.startswith(f"reject xdp_count (xdp, section xdp) in {COUNTER}, for Linux 4.19, ")
+    words = " ".join(shown.output.split())
+    for part in (
+        "map .rodata: Invalid argument (EINVAL) kernel version: Linux 4.19 has no map flag BPF_F_RDONLY_PROG",
+        "The first version with all that it needs is 5.2.",
+        "what to do Keep the data in a map that the program looks up, or on the stack; or deploy it to Linux 5.2",
+    ):
+        assert part in words
+
+
+def test_what_an_older_kernel_may_be_stricter_about_is_told(skep: Skep) -> None:
+    shown = skep("verify", COUNTER, "--kernel", "5.4.0-150-generic")
+    assert shown.status == 1
+    words = " ".join(shown.output.split())
+    assert "cannot be decided: nothing that the program uses is newer than Linux 5.4, and the rules of 6.18" in words
+    assert "\n  on Linux 5.4\n    - before 5.5 constants of .rodata were not known:" in shown.output
+    (answer,) = [
+        json.loads(line) for line in skep("verify", COUNTER, "--kernel", "5.4", "--json").output.splitlines()
+    ]
+    assert (answer["verdict"], answer["kernel"], answer["lowest_kernel"]) == ("unsupported", "5.4", "5.2")
+    assert answer["missing"] == []
+    assert len(answer["notes"]) > 3
+    several = skep("verify", PARSER, "--kernel", "4.14", "--jobs", 2)
+    assert several.output.endswith("6 rejected\n")
 
 
 @pytest.mark.skipif(not clangs(), reason="clang is not installed")

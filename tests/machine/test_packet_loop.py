@@ -91,3 +91,23 @@ def test_more_return_values_than_slots_are_all_counted(cpus: int, write: bool) -
         runs = run_packets(program, packets, cpus=cpus, repeat=3, keep=write)
     assert runs.counts == {number * 7_919: 9 if number < 2_000 else 6 for number in range(9_000)}
     assert len(runs.survivors) == (len(packets) if write else 0)
+
+
+@pytest.mark.parametrize("count", [1, packet_loop.BLOCK + 1, 3 * packet_loop.BLOCK + 48])
+def test_every_cpu_runs_every_packet_as_often_as_the_others(count: int) -> None:
+    which = ProgramSpec("which", "", ProgramType.RAW, assemble("call 8\nexit").instructions)
+    packets = [Packet(number.to_bytes(4, sys.byteorder)) for number in range(count)]
+    with Machine(3) as machine:
+        program = machine.load(which, verify=False)
+        for keep in (False, True):
+            runs = run_packets(program, packets, cpus=3, repeat=6, keep=keep)
+            assert runs.counts == {0: 2 * count, 1: 2 * count, 2: 2 * count}
+    assert [survivor.data for survivor in runs.survivors] == [packet.data for packet in packets]
+
+
+def test_a_single_round_deals_blocks_out_in_turn() -> None:
+    which = ProgramSpec("which", "", ProgramType.RAW, assemble("call 8\nexit").instructions)
+    packets = [Packet(bytes(4))] * (3 * packet_loop.BLOCK)
+    with Machine(2) as machine:
+        runs = run_packets(machine.load(which, verify=False), packets, cpus=2)
+    assert runs.counts == {0: 2 * packet_loop.BLOCK, 1: packet_loop.BLOCK}

@@ -17,7 +17,7 @@ from tests.verifier.random_programs import deep_program, random_program
 CASES = programs.cases()
 
 #: Seeds of programs that were once judged otherwise than by the kernel, or followed further.
-ONCE_DIFFERENT = (2242, 2845, 5120, 6842, 7375, 20607, 40356, 61935, 62519, 201948)
+ONCE_DIFFERENT = (2242, 2845, 5120, 6842, 7375, 20607, 40356, 61935, 62519, 201948, 3003032)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

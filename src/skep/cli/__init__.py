@@ -20,6 +20,7 @@ COMMANDS = {
     "bench": "Time a program on the engines, side by side.",
     "fuzz": "Run random programs through every engine.",
     "verify": "Say whether Linux would accept programs, and why not.",
+    "needs": "Say which version of Linux programs need, and for what.",
     "asm": "Assemble BPF text into bytecode.",
     "disasm": "Print a program as assembly, with C lines if asked.",
     "btf": "Print types as C, or cut a kernel's types down to what programs need.",

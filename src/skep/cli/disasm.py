@@ -15,7 +15,7 @@ from skep.errors import EncodingError, RequestError
 
 if TYPE_CHECKING:
     from skep.isa import Dialect, Instructions, Line, Symbol
-    from skep.objects import ProgramSpec, Reference, SourceLine, Spec
+    from skep.objects import ProgramSpec, SourceLine, Spec
 
 
 @click.command()
@@ -69,6 +69,7 @@ def command(
     if byte_order is not None:
         raise RequestError("--byte-order goes with --raw; an object file says its own", file=target)
     from skep import objects
+    from skep.objects.symbols import symbols_of
 
     path, name = split_target(target)
     spec = objects.open(path)
@@ -80,7 +81,7 @@ def command(
             program.instructions,
             chosen,
             {function.start: function.name for function in program.functions},
-            _symbols(program.references),
+            symbols_of(program.references),
             _variables(spec, program),
         )
         _print(lines, program.instructions, program, program.lines if source else {}, as_json)
@@ -121,27 +122,6 @@ def _bytecode(file: str, byte_order: str) -> Instructions:
 def _heading(program: ProgramSpec) -> str:
     kind = program.type.label if program.type is not None else "of unknown type"
     return f"# {program.name}: {kind}, section {program.section}, {len(program.instructions)} slots"
-
-
-def _symbols(references: Mapping[int, Reference]) -> dict[int, Symbol]:
-    from skep.isa import Symbol
-    from skep.objects import KfuncReference, KsymReference, MapReference
-
-    found = {}
-    for slot, reference in references.items():
-        match reference:
-            case MapReference(map=name, offset=None):
-                found[slot] = Symbol("map", name)
-            case MapReference(map=name, offset=int(offset)):
-                found[slot] = Symbol("map value", name, offset)
-            case KfuncReference(name=name):
-                found[slot] = Symbol("kfunc", name)
-            case KsymReference(name=name):
-                found[slot] = Symbol("kernel symbol", name)
-            case _:
-                # The address of a function is a distance in the instruction, which the function's label names.
-                pass
-    return found
 
 
 def _variables(spec: Spec, program: ProgramSpec) -> dict[int, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,3 +38,40 @@ def choose_program(spec: Spec, name: str | None) -> ProgramSpec:
             f"the object has several programs; choose one with {spec.file}:NAME: {everything}", file=spec.file
         )
     return entries[0]
+
+
+def choose_programs(
+    targets: Sequence[str], names: Sequence[str] = (), type_name: str | None = None
+) -> Iterator[ProgramSpec]:
+    """The programs that targets name, of those with one of ``names`` if any are given.
+
+    Functions in ``.text`` are among them only where somebody asks for them. ``type_name`` stands in where a section
+    name says no type.
+    """
+    from dataclasses import replace
+
+    from skep import objects
+
+    chosen = None
+    if type_name is not None:
+        known = {one.label: one for one in objects.ProgramType}
+        if type_name not in known:
+            raise RequestError(f"there is no program type {type_name!r}")
+        chosen = known[type_name]
+    missing = set(names)
+    for target in targets:
+        path, name = split_target(target)
+        spec = objects.open(path)
+        if name is not None and name not in spec.programs:
+            raise RequestError(f"there is no program {name!r}; there are: {', '.join(spec.programs)}", file=path)
+        for program in spec.programs.values():
+            if name not in (None, program.name) or (names and program.name not in names):
+                continue
+            asked_for = name is not None or names or chosen is not None
+            if program.section == ".text" and len(spec.programs) > 1 and not asked_for:
+                # Functions for programs of other objects: the kernel's loaders take them for nothing else.
+                continue
+            missing.discard(program.name)
+            yield program if program.type is not None or chosen is None else replace(program, type=chosen)
+    if missing:
+        raise RequestError(f"no object has a program {min(missing)!r}")

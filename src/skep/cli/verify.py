@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from skep.cli.target import split_target
+from skep.cli.target import choose_programs
 from skep.errors import RequestError
 
 if TYPE_CHECKING:
@@ -27,7 +27,13 @@ if TYPE_CHECKING:
     metavar="N",
     help="Verify N programs at a time.  [default: as many as there are processors]",
 )
-@click.option("--kernel", default="6.18", show_default=True, metavar="VERSION", help="Whose rules to apply.")
+@click.option(
+    "--kernel",
+    default="6.18",
+    show_default=True,
+    metavar="VERSION",
+    help="The kernel to judge for: an older one refuses what it does not have, the rest stays undecided.",
+)
 @click.option("--type", "type_name", metavar="TYPE", help="The program type, where the section name does not say it.")
 @click.option(
     "--btf",
@@ -60,7 +66,11 @@ def command(
     """
     from skep.report.verdicts import Report as Printer
 
-    programs = list(_programs(targets, names, type_name))
+    if kernel != "6.18":
+        from skep.versions import KernelVersion
+
+        KernelVersion.parse(kernel)
+    programs = list(choose_programs(targets, names, type_name))
     if not programs:
         raise RequestError(
             'there is no program to verify: programs need a section of their own, as SEC("xdp"), or --type',
@@ -84,41 +94,6 @@ def _jobs(programs: list[ProgramSpec]) -> int:
     if sum(len(one.instructions) for one in programs) < _SMALL:
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _programs(targets: tuple[str, ...], names: tuple[str, ...], type_name: str | None) -> Iterator[ProgramSpec]:
-    from dataclasses import replace
-
-    from skep import objects
-
-    chosen = None
-    if type_name is not None:
-        known = {one.label: one for one in objects.ProgramType}
-        if type_name not in known:
-            raise RequestError(f"there is no program type {type_name!r}")
-        chosen = known[type_name]
-    missing = set(names)
-    for target in targets:
-        path, name = split_target(target)
-        spec = objects.open(path)
-        if name is not None and name not in spec.programs:
-            raise RequestError(f"there is no program {name!r}; there are: {', '.join(spec.programs)}", file=path)
-        for program in spec.programs.values():
-            if name not in (None, program.name) or (names and program.name not in names):
-                continue
-            if (
-                name is None
-                and not names
-                and chosen is None
-                and len(spec.programs) > 1
-                and program.section == ".text"
-            ):
-                # Functions for programs of other objects: the kernel's loaders take them for nothing else.
-                continue
-            missing.discard(program.name)
-            yield program if program.type is not None or chosen is None else replace(program, type=chosen)
-    if missing:
-        raise RequestError(f"no object has a program {min(missing)!r}")
 
 
 def _reports(

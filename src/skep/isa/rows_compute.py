@@ -78,7 +78,8 @@ def arithmetic() -> Iterator[Row]:
                     reads=(*reads, "src") if operand == "src" else reads,
                     writes=("dst",),
                     mcpu=mcpu,
-                    linux=linux,
+                    # The 32-bit one was refused from 4.16 to 4.20, and did not keep the sign before.
+                    linux="5.0" if name == "arsh" and width == 32 else linux,
                 )
         text = f"{{dst{r}}} = -{{dst{r}}}"
         yield Row(

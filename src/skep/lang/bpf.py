@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from skep.errors import LanguageError
 from skep.lang.function import Function
+from skep.lang.llvm_options import options_for
 from skep.lang.module import emit
 from skep.lang.target import BPF
 
@@ -122,7 +123,7 @@ def _compile(function: Function[..., Any]) -> BpfCode:
             problem = f"{one.__qualname__} has {len(one.parameters)} parameters, and BPF passes {_PARAMETERS}"
             raise one.source.error(one.source.definition, problem)
     module = emit([function], BPF, entry_linkage="external")
-    with _lock:
+    with _lock, options_for(BPF):
         machine = _start()
         from llvmlite import binding
 

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from skep import codecache
 from skep.errors import LanguageError
 from skep.lang.function import Function
+from skep.lang.llvm_options import NATIVE, options_for
 from skep.lang.module import EmittedModule, emit
 from skep.lang.target import HOST
 
@@ -62,7 +63,7 @@ def _start() -> _Jit:
             cpu=cpu, features=features, opt=2, reloc="pic", codemodel="small"
         )
         version = ".".join(str(part) for part in binding.llvm_version_info)
-        identity = f"{llvmlite.__version__} {version} {machine.triple} {cpu} {features}"
+        identity = f"{llvmlite.__version__} {version} {machine.triple} {cpu} {features} {NATIVE}"
         _jit = _Jit(binding, machine, binding.create_lljit_compiler(machine), identity)
     return _jit
 
@@ -110,6 +111,7 @@ def _compile(functions: list[Function[..., Any]], cache: ObjectCache | None) -> 
         _addresses[function] = tracker[symbol]
 
 
+@options_for(HOST)
 def _object(jit: _Jit, text: str) -> bytes:
     try:
         parsed = jit.binding.parse_assembly(text)

@@ -56,7 +56,12 @@ LOOPS: dict[ProgramType, tuple[Function[..., Any], Function[..., Any]]] = {
 def run_native(
     program: Program, packets: Sequence[Packet], cpus: int, repeat: int, keep: bool, progress: Progress | None
 ) -> Runs:
-    """Run every packet ``repeat`` times in native code, blocks of packets going to the CPUs in turn."""
+    """Run every packet ``repeat`` times in native code.
+
+    Blocks of packets go to the CPUs in turn, and to other CPUs in each round: a capture of few blocks would otherwise
+    keep some CPUs busier than others, and one of less than a block only one. Which CPU runs which packet is thereby
+    the same each time.
+    """
     if not packets:
         return Runs(0, {}, 0, 0)
     table = _Packets(packets)
@@ -155,7 +160,7 @@ class _Packets:
 
 
 class _Worker:
-    """The native loop of one CPU: of every ``step`` blocks of packets the one that has its number.
+    """The native loop of one CPU: of every ``step`` blocks of packets the one that has its number, then the next one.
 
     ``timed`` says whether programs see the packets' times as the clock; ``keep`` whether to take what they leave.
     """
@@ -238,12 +243,15 @@ class _Worker:
             self.error = error
 
     def _take_output(self) -> None:
+        batch = self.batch
+        # What is kept is of the last round.
+        mine = (batch.block + batch.rounds - 1) % batch.step
         for index in range(self._table.count):
             record = self._table.record(index)
-            if index // BLOCK % self.batch.step == self.batch.block and int(record.left):
+            if index // BLOCK % batch.step == mine and int(record.left):
                 self.left[index] = ctypes.string_at(int(record.left), record.left_length)
                 record.left = cast(Ptr[u8], 0)
-        self.batch.output = cast(Ptr[u8], self._start)
+        batch.output = cast(Ptr[u8], self._start)
 
     def _take_counts(self) -> None:
         start, size = self._address + offset_of(Batch, "counts"), size_of(Count) * COUNTED

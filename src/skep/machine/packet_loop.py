@@ -75,7 +75,8 @@ class Count:
 class Batch:
     """The work of one CPU.
 
-    ``records`` has ``count`` packets; the CPU takes blocks ``block``, ``block + step`` … of them, ``rounds`` times.
+    ``records`` has ``count`` packets; the CPU takes blocks ``block``, ``block + step`` … of them in the first of
+    ``rounds`` rounds, in the next one those that follow, so that each CPU runs every packet as often as the others.
     ``done`` counts runs, ``r0`` is what the last one returned, ``stop`` ends the loop early. Where ``output`` is not
     null the packets that the program leaves are copied there up to ``output_end``; the loop comes back when less
     than ``longest_output`` is left, and when too many slots of ``counts`` are ``used``. ``faulted`` is the number,
@@ -318,6 +319,6 @@ def run_batch(
             atomic_store(address_of(batch.done), batch.done + (last - first), Order.RELAXED)
             if atomic_load(address_of(batch.stop), Order.RELAXED) != 0:
                 return True
-        batch.next_block = batch.block
         batch.round += 1
+        batch.next_block = (batch.block + batch.round) % batch.step
     return True

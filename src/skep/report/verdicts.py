@@ -103,6 +103,8 @@ def _heading(report: Verdict) -> Text:
         kind = program.type.label if program.type is not None else "of unknown type"
         about = f" ({kind}, section {program.section})"
         text.append(about + (f" in {program.file}" if program.file else ""), style="not bold")
+    if report.other_kernel is not None:
+        text.append(f", for Linux {report.kernel}", style="not bold")
     text.append(f", {report.milliseconds:.1f} ms", style="dim")
     return text
 

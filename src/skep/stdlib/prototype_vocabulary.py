@@ -87,8 +87,9 @@ def modify(size: int) -> Argument:
     return Argument(ArgumentKind.MEMORY, ArgumentFlag.WRITE | ArgumentFlag.ALIGNED, size)
 
 
-def returns_struct(name: str, flags: ReturnFlag = ReturnFlag.MAYBE_NULL) -> Return:
-    """A kernel object of type ``struct name``, possibly null unless ``flags`` say otherwise."""
+def returns_struct(name: str, *, trusted: bool = False, never_null: bool = False) -> Return:
+    """A kernel object of type ``struct name``: trusted, or said to be there, or else possibly null."""
+    flags = ReturnFlag.TRUSTED if trusted else ReturnFlag.NONE if never_null else ReturnFlag.MAYBE_NULL
     return Return(ReturnKind.BTF_ID, flags, name)
 
 

@@ -6,7 +6,7 @@ One row a helper, and another for program types that have a different prototype 
 
 from __future__ import annotations
 
-from skep.stdlib.prototype import HelperPrototype, ReturnFlag
+from skep.stdlib.prototype import HelperPrototype
 from skep.stdlib.prototype_vocabulary import (
     ANY,
     CTX,
@@ -87,7 +87,7 @@ ROWS: tuple[HelperPrototype, ...] = (
     row(148, "copy_from_user(dst, size, user_ptr)", INTEGER, OUT, SIZE0, ANY, effects=SLEEPS),
     row(149, "snprintf_btf(str, str_size, ptr, btf_ptr_size, flags)", INTEGER, MODIFY, SIZE, READ, SIZE, ANY),
     row(150, "seq_printf_btf(m, ptr, ptr_size, flags)", INTEGER, struct("seq_file"), READ, SIZE0, ANY, effects=GPL),
-    row(158, "get_current_task_btf()", returns_struct("task_struct", ReturnFlag.TRUSTED), effects=GPL),
+    row(158, "get_current_task_btf()", returns_struct("task_struct", trusted=True), effects=GPL),
     row(159, "bprm_opts_set(bprm, flags)", INTEGER, struct("linux_binprm"), ANY),
     row(160, "ktime_get_coarse_ns()", INTEGER),
     row(161, "ima_inode_hash(inode, dst, size)", INTEGER, struct("inode"), OUT, SIZE, effects=SLEEPS),
@@ -108,7 +108,7 @@ ROWS: tuple[HelperPrototype, ...] = (
     row(168, "sys_close(fd)", INTEGER, ANY),
     row(173, "get_func_ip(ctx)", INTEGER, CTX, effects=GPL),
     row(174, "get_attach_cookie(ctx)", INTEGER, CTX),
-    row(175, "task_pt_regs(task)", returns_struct("pt_regs", ReturnFlag.NONE), struct("task_struct"), effects=GPL),
+    row(175, "task_pt_regs(task)", returns_struct("pt_regs", never_null=True), struct("task_struct"), effects=GPL),
     row(176, "get_branch_snapshot(entries, size, flags)", INTEGER, OUT, SIZE0, effects=GPL),
     row(177, "trace_vprintk(fmt, fmt_size, data, data_len)", INTEGER, READ, SIZE, READ.or_null(), SIZE0, effects=GPL),
     row(179, "kallsyms_lookup_name(name, name_sz, flags, res)", INTEGER, READ, SIZE0, ANY, out(8)),

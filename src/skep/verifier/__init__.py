@@ -1,6 +1,6 @@
 """The verifier: abstract interpretation of one program, with a reason for every verdict."""
 
-from skep.verifier.answers.report import Report
-from skep.verifier.verification import KERNEL, verify
+from skep.verifier.answers.report import KERNEL, Report
+from skep.verifier.verification import verify
 
 __all__ = ["KERNEL", "Report", "verify"]

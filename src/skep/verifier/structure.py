@@ -74,9 +74,10 @@ class Structure:
             if row is not None and isinstance(row.meaning, Call) and row.meaning.target == "subprogram":
                 callee = self.by_start[slot + 1 + self.instructions[slot].imm]
                 self.subprograms[self.of_slot[slot]].callees[slot] = callee.index
+        #: By slot, where control may go from it within its function; a call goes on behind it.
+        self.successors: list[tuple[int, ...]] = [self._successors(slot) for slot in range(len(self.rows))]
 
-    def successors(self, slot: int) -> tuple[int, ...]:
-        """Where control may go from ``slot`` within its function; a call goes on behind it."""
+    def _successors(self, slot: int) -> tuple[int, ...]:
         row = self.rows[slot]
         match None if row is None else row.meaning:
             case Exit():

@@ -14,7 +14,7 @@ from skep.objects.fitting import KernelFacts, fit
 from skep.objects.kinds import ProgramType
 from skep.objects.spec import ProgramSpec
 from skep.verifier.answers.log import EVERYTHING, PATH, KernelLog, before_paths, log_of
-from skep.verifier.answers.report import Report
+from skep.verifier.answers.report import KERNEL, Report
 from skep.verifier.calls.dead_functions import check_dead_functions
 from skep.verifier.calls.effects import find_effects
 from skep.verifier.calls.exceptions import find_callback
@@ -32,12 +32,9 @@ from skep.verifier.paths.observer import Observer
 from skep.verifier.paths.stack_liveness import StackLiveness
 from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.states.register import Kind, register
-from skep.verifier.states.state import State
+from skep.verifier.states.state import LOST, State
 from skep.verifier.steps.instructions import prepare
 from skep.verifier.structure import Structure
-
-#: The kernel whose verdicts are given.
-KERNEL = "6.18"
 
 
 @dataclass(slots=True)
@@ -74,6 +71,10 @@ def verify(
 ) -> Report:
     """Whether Linux ``kernel`` would accept ``spec``, and if not, why.
 
+    The rules are those of 6.18. For an older ``kernel`` the verdict is ``reject`` where the program needs what that
+    one does not have, and otherwise ``unsupported``: what 6.18 accepts, an older verifier may refuse. RequestError is
+    raised for a version that nothing is known of.
+
     ``type`` stands in where the spec has none. With a ``log_level`` the report has a log as the kernel prints it: 1
     the path that is rejected, 2 all paths, 4 the sums. ``limit`` is how many instructions to follow on all paths
     together; with fewer than Linux follows the verdict may be ``unsupported``. ``facts`` are of the kernel whose
@@ -81,27 +82,41 @@ def verify(
     is fitted to them first. Nothing is loaded and no rights are needed. A program that depends on what is not checked
     here gets the verdict ``unsupported``, never a wrong ``accept``.
     """
+    if kernel == KERNEL:
+        return _report(spec, type, log_level, limit, facts)
+    # Loaded only where it is asked for: tables of what there was when.
+    from skep.verifier.answers.older_kernels import judged_for
+    from skep.versions import NEWEST, KernelVersion
+
+    version = KernelVersion.parse(kernel)
+    report = _report(spec, type, log_level, limit, facts)
+    if version == NEWEST:
+        return report
+    return judged_for(version, spec if spec.type is not None else replace(spec, type=type), report)
+
+
+def _report(
+    spec: ProgramSpec, type: ProgramType | None, log_level: int, limit: int, facts: KernelFacts | None
+) -> Report:
+    """The verdict by the rules of the kernel that they are those of."""
     started = time.perf_counter()
     log = KernelLog(spec, log_level) if log_level & (PATH | EVERYTHING) else None
     run = _Run(observer=log)
     refused: Rejection | None = None
-    if kernel != KERNEL:
-        report = Report(spec.name, "unsupported", f"the rules of Linux {kernel} (known are those of {KERNEL})")
-    else:
-        try:
-            with _uncollected():
-                _verify(spec, type, limit, run, facts)
-            report = Report(spec.name, "accept")
-        except Rejection as rejection:
-            refused = rejection
-            instruction = rejection.facts.get("instruction")
-            where = instruction if isinstance(instruction, int) else _place(run)
-            report = Report(spec.name, "reject", rejection.message, rejection.preceding, where)
-        except NotCovered as missing:
-            where = missing.instruction if missing.instruction is not None else _place(run)
-            report = Report(spec.name, "unsupported", missing.problem, instruction=where)
-        except UnsupportedError as missing:
-            report = Report(spec.name, "unsupported", missing.problem, instruction=_place(run))
+    try:
+        with _uncollected():
+            _verify(spec, type, limit, run, facts)
+        report = Report(spec.name, "accept")
+    except Rejection as rejection:
+        refused = rejection
+        instruction = rejection.facts.get("instruction")
+        where = instruction if isinstance(instruction, int) else _place(run)
+        report = Report(spec.name, "reject", rejection.message, rejection.preceding, where)
+    except NotCovered as missing:
+        where = missing.instruction if missing.instruction is not None else _place(run)
+        report = Report(spec.name, "unsupported", missing.problem, instruction=where)
+    except UnsupportedError as missing:
+        report = Report(spec.name, "unsupported", missing.problem, instruction=_place(run))
     explorer = run.explorer
     if explorer is not None:
         report = replace(
@@ -132,11 +147,10 @@ def verify(
         if refused is not None:
             log.refused(explorer if run.on_path else None, [*report.details, report.message], refused.facts)
         else:
-            log.finished()
+            log.passed()
         written = log.lines
         if log_level & EVERYTHING and explorer is not None:
-            starts = [one.start for one in explorer.structure.subprograms]
-            written = [*before_paths(spec, explorer.context, starts, explorer.flow.live), *written]
+            written = [*before_paths(spec, explorer.context, explorer.structure, explorer.flow.live), *written]
     elif refused is not None:
         written = [*report.details, report.message]
     return replace(report, log=log_of(report, log_level, written))
@@ -171,11 +185,12 @@ def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, 
     find_effects(structure, context)
     check_attachment(context)
     instructs = prepare(structure, context)
-    liveness = StackLiveness(structure)
+    liveness = StackLiveness(structure) if run.observer is None else run.observer.liveness(structure)
     explorer = run.explorer = Explorer(context, structure, flow, instructs, liveness)
     explorer.limit = limit
     explorer.observer = run.observer
     run.on_path = True
+    explorer.begin(0)
     explorer.run(0, first_state())
     _verify_globals(structure, context, explorer)
     run.on_path = False
@@ -193,7 +208,10 @@ def _with_unknown_configuration(spec: ProgramSpec) -> ProgramSpec:
 def first_state() -> State:
     """The state in which a program is entered: its context in r1."""
     state = State()
-    state.frames[0].registers[1] = register(Kind.CONTEXT)
+    frame = state.frames[0]
+    frame.registers[1] = register(Kind.CONTEXT)
+    # A number made of the context's address cannot be traced further.
+    frame.sources[1] = LOST
     return state
 
 
@@ -205,5 +223,5 @@ def _verify_globals(structure: Structure, context: Context, explorer: Explorer) 
         for index in waiting:
             done.add(index)
             function = structure.subprograms[index]
-            explorer.forget_states()
+            explorer.begin(index)
             explorer.run(function.start, entry_state(explorer, function))

@@ -8,6 +8,8 @@ from functools import cache
 from typing import Any
 
 from skep.errors import LoadError
+from skep.lang.llvm_options import options_for
+from skep.lang.target import HOST
 
 
 @cache
@@ -17,9 +19,6 @@ def binding() -> Any:
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    # clang's BPF back end mixes independent chains of instructions. By default the order that is given is kept, which
-    # cost a hashing loop a third of its speed. Other schedulers of LLVM end the process on other architectures.
-    llvm.set_option("", "-pre-RA-sched=list-burr")
     return llvm
 
 
@@ -34,8 +33,8 @@ def host() -> tuple[str, str, str]:
 def target_machine(level: int, *, for_passes: bool = False) -> Any:
     """A target machine for the host. The small code model: the default would be large, and slow.
 
-    It has the host's features. Passes are tuned for the host's processor, which lets them unroll a parser's loop.
-    Code generation on x86-64 is tuned for none: the order of instructions that LLVM chooses for one AMD processor ran
+    It has the host's features. Passes are tuned for the host's processor, which says how wide vectors should be. Code
+    generation on x86-64 is tuned for none: the order of instructions that LLVM chooses for one AMD processor ran
     a program of dependent rotations a sixth slower there.
     """
     llvm = binding()
@@ -66,6 +65,7 @@ def level_for(size: int) -> int:
     return next(level for slots, level in LEVELS if size <= slots)
 
 
+@options_for(HOST)
 def optimised(text: str, level: int) -> Any:
     """The module of IR ``text`` after the passes of a level. Raises LoadError where LLVM refuses the text.
 
@@ -103,11 +103,13 @@ def optimised(text: str, level: int) -> Any:
     return module
 
 
+@options_for(HOST)
 def machine_code(text: str, level: int) -> bytes:
     """The object file of IR ``text``."""
     return bytes(_machine_for(level).emit_object(optimised(text, level)))
 
 
+@options_for(HOST)
 def assembly(text: str, level: int) -> str:
     """The assembly of IR ``text``."""
     return str(_machine_for(level).emit_assembly(optimised(text, level)))

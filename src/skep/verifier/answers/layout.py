@@ -84,13 +84,26 @@ def _rejected(report: Report, width: int) -> Iterator[Line]:
         yield Line("  the kernel says", "heading")
         for detail in (*report.details, report.message):
             yield Line(f"    {detail}", "dim")
+    yield from _notes(report, width)
 
 
 def _undecided(report: Report, width: int) -> Iterator[Line]:
-    yield from _wrapped(
-        f"cannot be decided: it depends on {report.message}, which is not checked here yet", width, style="message"
-    )
+    why = report.message
+    if report.other_kernel is None:
+        why = f"it depends on {why}, which is not checked here yet"
+    yield from _wrapped(f"cannot be decided: {why}", width, style="message")
     yield from _place(report, width)
+    yield from _notes(report, width)
+
+
+def _notes(report: Report, width: int) -> Iterator[Line]:
+    """What the answer for another kernel rests on."""
+    notes = () if report.other_kernel is None else report.other_kernel.notes
+    if notes:
+        yield Line("")
+        yield Line(f"  on Linux {report.kernel}", "heading")
+    for note in notes:
+        yield from _wrapped(note, width, indent="      ", first="    - ")
 
 
 def _place(report: Report, width: int) -> Iterator[Line]:

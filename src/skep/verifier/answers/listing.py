@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from skep.isa import Symbol, disassemble
+from skep.isa import disassemble
 from skep.isa.meaning import Call
 from skep.isa.table import row_of
-from skep.objects.spec import KfuncReference, KsymReference, MapReference, ProgramSpec, SourceLine
+from skep.objects.spec import KfuncReference, ProgramSpec, SourceLine
+from skep.objects.symbols import symbols_of
 from skep.stdlib import prototypes
 
 #: Lines shown before and behind the one that matters.
@@ -25,23 +26,10 @@ class Listing:
 
     @cached_property
     def _texts(self) -> dict[int, str]:
-        symbols = {}
-        for slot, reference in self.spec.references.items():
-            match reference:
-                case MapReference(map=name, offset=None):
-                    symbols[slot] = Symbol("map", name)
-                case MapReference(map=name, offset=int(offset)):
-                    symbols[slot] = Symbol("map value", name, offset)
-                case KfuncReference(name=name):
-                    symbols[slot] = Symbol("kfunc", name)
-                case KsymReference(name=name):
-                    symbols[slot] = Symbol("kernel symbol", name)
-                case _:
-                    pass
         lines = disassemble(
             self.spec.instructions,
             functions={one.start: one.name for one in self.spec.functions},
-            symbols=symbols,
+            symbols=symbols_of(self.spec.references),
             helpers=helper_name,
         )
         return {line.slot: line.text for line in lines}

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from skep.objects.spec import ProgramSpec, SourceLine
 from skep.verifier.answers import cost
 from skep.verifier.answers.cost import Costliest, Hot
+from skep.verifier.answers.other_kernel import OtherKernel
 from skep.verifier.explaining.explanation import Explanation
 
 Verdict = Literal["accept", "reject", "unsupported"]
+
+#: The kernel whose rules are applied.
+KERNEL: Final = "6.18"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,8 @@ class Report:
     states kept, ``most_states`` those kept at one instruction; ``stack_depth`` is in bytes for each function,
     ``visits`` how often each instruction was followed, ``branch_costs`` how many instructions were followed because
     both ways of a branch were possible. ``milliseconds`` is what the verdict took. ``log`` is what was asked for with
-    a log level.
+    a log level. ``kernel`` is the version that the verdict is for; where that is not the one whose rules are applied,
+    ``other_kernel`` says what it rests on.
     """
 
     program_name: str
@@ -42,6 +47,8 @@ class Report:
     branch_costs: Mapping[int, int] = field(default_factory=dict, repr=False)
     explanation: Explanation | None = None
     log: str = field(default="", repr=False)
+    kernel: str = KERNEL
+    other_kernel: OtherKernel | None = None
     program: ProgramSpec | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -85,6 +92,7 @@ class Report:
             "program": self.program_name,
             "section": None if program is None else program.section,
             "type": None if program is None or program.type is None else program.type.label,
+            "kernel": self.kernel,
             "verdict": self.verdict,
             "message": self.message,
             "details": list(self.details),
@@ -111,5 +119,6 @@ class Report:
             },
             "milliseconds": round(self.milliseconds, 3),
             "explanation": None if self.explanation is None else self.explanation.as_json(),
+            **({} if self.other_kernel is None else self.other_kernel.as_json()),
             **({"log": self.log} if self.log else {}),
         }

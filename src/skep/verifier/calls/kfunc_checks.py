@@ -180,8 +180,9 @@ def check_object(explorer: Explorer, call: KfuncCall, argument: Argument, passed
     assert found is not None
     assert wanted is not None
     if passed.kind is Kind.OBJECT and not kernel_objects.is_safe(passed):
+        trusted = "trusted_" if passed.flags & TRUSTED else ""
         raise Rejection(
-            f"arg#{argument.position} is {passed.type_name} expected trusted_ptr_ or socket",
+            f"arg#{argument.position} is {passed.type_name} expected {trusted}ptr_ or socket",
             register=argument.index,
             pointer=passed,
         )

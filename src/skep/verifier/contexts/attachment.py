@@ -9,7 +9,7 @@ observed on Linux 6.18, tracepoint by tracepoint and iterator by iterator.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -34,13 +34,14 @@ _A = AttachType
 class Seen:
     """What a program sees in one slot: a number (of any size), or a pointer that has to be read whole.
 
-    ``problem`` is said instead where a program cannot read the slot.
+    ``problem`` is said instead where a program cannot read the slot, ``remark`` in the log where it reads a pointer.
     """
 
     kind: Kind = Kind.SCALAR
     flags: int = 0
     subject: KernelType | None = None
     problem: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +273,7 @@ def _arguments(
     for number, parameter in enumerate(parameters):
         seen = _seen(types, name, number, parameter.type, trust)
         if seen.kind is Kind.OBJECT and number in nullable:
-            seen = Seen(seen.kind, seen.flags | MAYBE_NULL, seen.subject)
+            seen = replace(seen, flags=seen.flags | MAYBE_NULL)
         try:
             size = types.btf.size_of(parameter.type)
         except SkepError:
@@ -295,7 +296,12 @@ def _seen(types: TypeTable, name: str, number: int, type_id: int, trust: int) ->
         return Seen()
     if not isinstance(inner, Composite):
         return Seen(problem=f"func '{name}' arg{number} type {inner.kind.name} is not a struct")
-    return Seen(Kind.OBJECT, trust, target)
+    return Seen(
+        Kind.OBJECT,
+        trust,
+        target,
+        remark=f"arg{number} has btf_id {target.id} type {inner.kind.name} '{inner.name}'",
+    )
 
 
 def _iterator_arguments(types: TypeTable, target: str, parameters: tuple[Parameter, ...]) -> tuple[Seen, ...]:
@@ -303,9 +309,11 @@ def _iterator_arguments(types: TypeTable, target: str, parameters: tuple[Paramet
     if row is None:
         raise NotCovered(f"iterator {target}")
     slots = []
-    for (kind, flags), parameter in zip(row, parameters, strict=False):
+    for number, ((kind, flags), parameter) in enumerate(zip(row, parameters, strict=False)):
         subject = types.pointee(parameter.type) if kind is Kind.OBJECT else None
-        slots.append(Seen(kind, flags, subject))
+        # What may be null is described to Linux otherwise, and it says nothing of it.
+        remark = "" if flags & MAYBE_NULL else _seen(types, target, number, parameter.type, flags).remark
+        slots.append(Seen(kind, flags, subject, remark=remark))
     return tuple(slots)
 
 
@@ -322,6 +330,8 @@ def _table_hook(context: Context, table: str, member: str) -> Hook:
     if any(name.endswith("__ref") for name in names):
         raise NotCovered(f"{table}.{member}, which hands over a reference")
     arguments = _arguments(types, member, prototype.parameters, TRUSTED, nullable)
+    # Linux has nothing to say of what it knows from there.
+    arguments = tuple(replace(one, remark="") if one.flags & MAYBE_NULL else one for one in arguments)
     promoted = _PROMOTED.get(table, {})
     arguments = tuple(_as_promoted(types, one, promoted) for one in arguments)
     return Hook(member, arguments, is_void=isinstance(types.btf.resolve(prototype.result), Void))
@@ -330,7 +340,7 @@ def _table_hook(context: Context, table: str, member: str) -> Hook:
 def _as_promoted(types: TypeTable, seen: Seen, promoted: Mapping[str, str]) -> Seen:
     if seen.subject is None or seen.subject.name not in promoted:
         return seen
-    return Seen(seen.kind, seen.flags, types.struct(promoted[seen.subject.name]))
+    return replace(seen, subject=types.struct(promoted[seen.subject.name]))
 
 
 def returns_pointer(context: Context) -> bool:

@@ -20,6 +20,7 @@ from skep.verifier.structure import Structure
 
 _ARGUMENTS = 0b111110
 _SCRATCHED = 0b111111
+_ALL = (1 << 10) - 1
 
 #: Helpers that call a function of the program before they return, however often.
 CALLBACK_HELPERS = frozenset(
@@ -52,11 +53,13 @@ class Flow:
         self.forced = [False] * count
         self.calls_back = [False] * count
         self.asks_iterator = [False] * count
+        #: Calls of helpers and kernel functions that have functions of the program called, now or later.
+        self.callers: frozenset[int] = frozenset()
         self._walk()
         self.live = _live_registers(structure, kfunc_parameters)
         self.has_open_loops = any(self.forced)
         #: The loop that each slot lies in, as a number from 1 on; 0 for none. Only for programs with open loops.
-        self.components = _components(structure) if self.has_open_loops else [0] * count
+        self.components = components(structure) if self.has_open_loops else [0] * count
 
     def _walk(self) -> None:
         """Follow every edge once; what is not found is unreachable."""
@@ -93,7 +96,7 @@ class Flow:
         structure = self.structure
         instruction = structure.instructions[slot]
         row = structure.rows[slot]
-        edges = structure.successors(slot)
+        edges = structure.successors[slot]
         match None if row is None else row.meaning:
             case Goto():
                 self.pauses[edges[0]] = self.landings[edges[0]] = True
@@ -122,11 +125,15 @@ class Flow:
         if target == "helper":
             if number == _TIMER_SET_CALLBACK:
                 self.pauses[slot] = True
+                self.callers |= {slot}
             if number in CALLBACK_HELPERS:
+                self.callers |= {slot}
                 self.calls_back[slot] = self.forced[slot] = self.pauses[slot] = self.landings[slot] = True
         elif target == "kfunc" and self._kfunc(slot) in CALLBACK_KFUNCS:
+            self.callers |= {slot}
             self.calls_back[slot] = self.forced[slot] = self.pauses[slot] = self.landings[slot] = True
         elif target == "kfunc" and self._kfunc(slot) in CALLBACK_SETTERS:
+            self.callers |= {slot}
             self.pauses[slot] = True
         elif target == "kfunc" and self._is_next(slot):
             self.asks_iterator[slot] = self.forced[slot] = self.pauses[slot] = True
@@ -177,8 +184,9 @@ def _reads_and_writes(structure: Structure, slot: int, kfunc_parameters: Mapping
             return reads, 0 if result is None else 1 if result == "r0" else 1 << instruction.src
         case LoadAcquire():
             return 1 << instruction.src, 1 << instruction.dst
-        case PacketLoad(indirect=indirect):
-            return 1 << 6 | (1 << instruction.src if indirect else 0), _SCRATCHED
+        case PacketLoad():
+            # Linux takes these to read everything.
+            return _ALL, 0
         case _:
             numbers = {"dst": instruction.dst, "src": instruction.src}
             reads = writes = 0
@@ -193,7 +201,7 @@ def _live_registers(structure: Structure, kfunc_parameters: Mapping[int, int]) -
     count = len(structure.instructions)
     live = [0] * count
     table = [
-        (slot, *_reads_and_writes(structure, slot, kfunc_parameters), structure.successors(slot))
+        (slot, *_reads_and_writes(structure, slot, kfunc_parameters), structure.successors[slot])
         for slot in range(count - 1, -1, -1)
         if structure.rows[slot] is not None
     ]
@@ -211,7 +219,7 @@ def _live_registers(structure: Structure, kfunc_parameters: Mapping[int, int]) -
     return live
 
 
-def _components(structure: Structure) -> list[int]:
+def components(structure: Structure) -> list[int]:
     """Strongly connected components of more than one slot (or of one that goes to itself), numbered (Tarjan)."""
     count = len(structure.rows)
     found = [0] * count
@@ -223,7 +231,7 @@ def _components(structure: Structure) -> list[int]:
     for start in range(count):
         if order[start] or structure.rows[start] is None:
             continue
-        work = [(start, iter(structure.successors(start)))]
+        work = [(start, iter(structure.successors[start]))]
         visited += 1
         order[start] = lowest[start] = visited
         path.append(start)
@@ -236,7 +244,7 @@ def _components(structure: Structure) -> list[int]:
                     order[successor] = lowest[successor] = visited
                     path.append(successor)
                     on_path[successor] = True
-                    work.append((successor, iter(structure.successors(successor))))
+                    work.append((successor, iter(structure.successors[successor])))
                     break
                 if on_path[successor]:
                     lowest[slot] = min(lowest[slot], order[successor])
@@ -252,7 +260,7 @@ def _components(structure: Structure) -> list[int]:
                         members.append(member)
                         if member == slot:
                             break
-                    if len(members) > 1 or slot in structure.successors(slot):
+                    if len(members) > 1 or slot in structure.successors[slot]:
                         components += 1
                         for member in members:
                             found[member] = components

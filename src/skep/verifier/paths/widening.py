@@ -5,7 +5,7 @@ Without it such a loop would be followed for every value of its counter.
 
 from __future__ import annotations
 
-from skep.verifier.paths.checkpoint import same_scalar
+from skep.verifier.paths.checkpoint import Identities, same_scalar
 from skep.verifier.states.register import ANY_NUMBER, SHIFTED, Kind, Register
 from skep.verifier.states.slots import slot
 from skep.verifier.states.state import State
@@ -14,28 +14,32 @@ from skep.verifier.states.state import State
 def widen(before: State, now: State) -> None:
     """Forget the numbers in ``now`` that differ from those of ``before``, an earlier round, and do not matter."""
     marks = _precise_of(before, now)
-    for level, (old, new) in enumerate(zip(before.frames, now.frames, strict=True)):
+    ids = Identities()
+    for level in range(len(now.frames) - 1, -1, -1):
+        old, new = before.frames[level], now.frames[level]
         registers, slots = marks[level]
         for index in range(10):
             if not registers >> index & 1:
-                new.registers[index] = _widened(old.registers[index], new.registers[index])
+                new.registers[index] = _widened(old.registers[index], new.registers[index], ids)
         for index, (one, other) in enumerate(zip(old.slots, new.slots, strict=False)):
             if one.is_spill and other.is_spill and not slots >> index & 1:
-                widened = _widened(one.register, other.register)
+                widened = _widened(one.register, other.register, ids)
                 if widened is not other.register:
                     new.slots[index] = slot(other.bytes, widened)
 
 
-def _widened(old: Register, new: Register) -> Register:
+def _widened(old: Register, new: Register, ids: Identities) -> Register:
     if old.kind is not Kind.SCALAR or new.kind is not Kind.SCALAR:
         return new
     unchanged = (
-        same_scalar(old.scalar, new.scalar)
-        and bool(old.id) == bool(new.id)
-        and (old.flags ^ new.flags) & SHIFTED == 0
-        and old.offset == new.offset
+        same_scalar(old.scalar, new.scalar) and old.offset == new.offset and ids.agree(_identity(old), _identity(new))
     )
     return new if unchanged else ANY_NUMBER
+
+
+def _identity(one: Register) -> int:
+    """What a number is to others: for Linux one that was added to is another than it was before."""
+    return one.id | (one.flags & SHIFTED) << 32
 
 
 def _precise_of(before: State, now: State) -> list[list[int]]:

@@ -16,7 +16,7 @@ FORMS: tuple[MessageForm, ...] = (
     ),
     form(
         rf"{REGISTER} must be referenced or trusted|R(?P<second>\d+) must be a rcu pointer|"
-        r"arg#(?P<argument>\d+) is (?P<type>\S+) expected trusted_ptr_ or socket",
+        r"arg#(?P<argument>\d+) is (?P<type>\S+) expected \S*ptr_ or socket",
         "kernel objects",
         "The object passed may be gone when the function looks at it.",
         "Only pointers that are known to be valid may be passed: arguments of the program, what was acquired, and "
