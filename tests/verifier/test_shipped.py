@@ -10,6 +10,7 @@ from skep.verifier import verify
 from tests.verifier.programs import kernel_is_there
 from tests.verifier.shipped import UNKNOWN, ask_kernel, objects, programs, record
 
+
 @pytest.fixture(scope="module", autouse=True)
 def _types() -> None:
     try:
