@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -13,6 +13,7 @@ from skep.errors import UnsupportedError
 from skep.objects.fitting import KernelFacts, fit
 from skep.objects.kinds import ProgramType
 from skep.objects.spec import ProgramSpec
+from skep.verifier.answers.depths import printed_depths
 from skep.verifier.answers.log import EVERYTHING, PATH, KernelLog, before_paths, log_of
 from skep.verifier.answers.report import KERNEL, Report
 from skep.verifier.calls.dead_functions import check_dead_functions
@@ -122,9 +123,9 @@ def _report(
         report = replace(
             report,
             processed=run.processed + explorer.processed,
-            total_states=explorer.total_states,
-            peak_states=explorer.peak_states,
-            most_states=explorer.most_states,
+            total_states=explorer.states.total,
+            peak_states=explorer.states.peak,
+            most_states=explorer.states.most,
             branch_costs=dict(explorer.branch_costs),
             stack_depth=tuple(explorer.deepest),
             visits=tuple(explorer.visits),
@@ -153,7 +154,10 @@ def _report(
             written = [*before_paths(spec, explorer.context, explorer.structure, explorer.flow.live), *written]
     elif refused is not None:
         written = [*report.details, report.message]
-    return replace(report, log=log_of(report, log_level, written))
+    depths: Sequence[int] = report.stack_depth
+    if explorer is not None and report.accepted:
+        depths = printed_depths(explorer)
+    return replace(report, log=log_of(report, log_level, written, depths))
 
 
 def _place(run: _Run) -> int | None:

@@ -549,12 +549,12 @@ def _about_context(spec: ProgramSpec) -> list[str]:
     return [f"arg#0 reference type('{what}') size cannot be determined: -22"]
 
 
-def log_of(report: Report, level: int, written: Sequence[str]) -> str:
-    """The whole log: what was written on the way, and the sums."""
+def log_of(report: Report, level: int, written: Sequence[str], depths: Sequence[int]) -> str:
+    """The whole log: what was written on the way, and the sums; ``depths`` are bytes of stack by function."""
     lines = list(written)
     sums = []
     if level & SUMS:
-        depth = "+".join(str(size) for size in report.stack_depth) or "0"
+        depth = "+".join(map(str, depths)) or "0"
         sums += [f"verification time {report.milliseconds * 1e3:.0f} usec", f"stack depth {depth}"]
     sums.append(
         f"processed {report.processed} insns (limit {_LIMIT}) max_states_per_insn {report.most_states} "

@@ -155,6 +155,9 @@ def _register_matches(old: Register, current: Register, precise: bool, ids: Iden
         if not within(current.scalar, old.scalar):
             return False
         # Linux tells a number that is some way from another from one that is not, whatever they are to each other.
+        if not old.id and match is not Match.PRUNE:
+            # What numbers are to each other only matters where the kept state knew of it.
+            return True
         if (old.flags ^ current.flags) & SHIFTED or (old.flags & SHIFTED and old.offset != current.offset):
             return False
         if not old.id:
