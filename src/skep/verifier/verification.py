@@ -14,7 +14,7 @@ from skep.objects.fitting import KernelFacts, fit
 from skep.objects.kinds import ProgramType
 from skep.objects.spec import ProgramSpec
 from skep.verifier.answers.depths import printed_depths
-from skep.verifier.answers.log import EVERYTHING, PATH, KernelLog, before_paths, log_of
+from skep.verifier.answers.log import EVERYTHING, PATH, KernelLog, before_paths, functions_of, log_of
 from skep.verifier.answers.report import KERNEL, Report
 from skep.verifier.calls.dead_functions import check_dead_functions
 from skep.verifier.calls.effects import find_effects
@@ -40,11 +40,15 @@ from skep.verifier.structure import Structure
 
 @dataclass(slots=True)
 class _Run:
-    """What is known once a run has stopped, however it did; ``on_path`` while paths are followed."""
+    """What is known once a run has stopped, however it did.
+
+    ``on_path`` holds while paths are followed, ``parted`` once the program has been parted into its functions.
+    """
 
     explorer: Explorer | None = None
     observer: Observer | None = None
     on_path: bool = False
+    parted: bool = False
     processed: int = 0
     stack_depth: tuple[int, ...] = ()
 
@@ -150,7 +154,9 @@ def _report(
         else:
             log.passed()
         written = log.lines
-        if log_level & EVERYTHING and explorer is not None:
+        if log_level & EVERYTHING and explorer is None and run.parted:
+            written = [*functions_of(spec), *written]
+        elif log_level & EVERYTHING and explorer is not None:
             written = [*before_paths(spec, explorer.context, explorer.structure, explorer.flow.live), *written]
     elif refused is not None:
         written = [*report.details, report.message]
@@ -179,6 +185,7 @@ def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, 
     context = Context(spec, program_type, facts)
     callback = find_callback(context)
     check_functions(context)
+    run.parted = True
     structure = Structure(spec)
     if callback is not None:
         structure.by_start[callback.start].is_exception_callback = True

@@ -28,6 +28,7 @@ from skep.verifier.paths.observer import Observer
 from skep.verifier.states.register import Kind
 from skep.verifier.states.slots import SLOT_SIZE, STACK_SIZE, UNUSED, Slot
 from skep.verifier.states.stack_objects import Dynptr, Iterator
+from skep.verifier.structure import function_starts
 
 if TYPE_CHECKING:
     from skep.verifier.answers.report import Report
@@ -322,8 +323,8 @@ class KernelLog(Observer):
         old = facts.get("checkpoint")
         if self._resumed:
             self._joins = not self._everything
-        elif explorer is not None and isinstance(old, Checkpoint) and self._is_branch(self._last):
-            self._changes(explorer, explorer.index)
+        elif explorer is not None and isinstance(old, Checkpoint):
+            self._settle(explorer, explorer.waiting)
         if explorer is not None and isinstance(old, Checkpoint):
             self._line_of(explorer.index)
         for line in lines:
@@ -576,7 +577,16 @@ def instruction_of(spec: ProgramSpec, context: Context, index: int) -> str:
         kfunc = reference.name
         found = context.kernel_types.function(kfunc)
         instruction = instruction if found is None else replace(instruction, imm=found.id)
-    return log_text(instruction, following, helpers=helper_name, kfunc=kfunc)
+    return log_text(instruction, following, helpers=_helper_name, kfunc=kfunc)
+
+
+def _helper_name(number: int) -> str | None:
+    return helper_name(number) if number else "bpf_unspec"
+
+
+def functions_of(spec: ProgramSpec) -> list[str]:
+    """Where functions start, as level 2 prints it first."""
+    return [f"func#{index} @{start}" for index, start in enumerate(function_starts(spec))]
 
 
 def before_paths(spec: ProgramSpec, context: Context, structure: Structure, live: Sequence[int]) -> list[str]:
@@ -585,8 +595,7 @@ def before_paths(spec: ProgramSpec, context: Context, structure: Structure, live
     Before an instruction in a loop stands the number of that.
     """
     loops = components(structure)
-    starts = [one.start for one in structure.subprograms]
-    lines = [f"func#{index} @{start}" for index, start in enumerate(starts)]
+    lines = functions_of(spec)
     lines.append("Live regs before insn:")
     slot = 0
     while slot < len(spec.instructions):
@@ -598,4 +607,4 @@ def before_paths(spec: ProgramSpec, context: Context, structure: Structure, live
     return lines
 
 
-__all__ = ["EVERYTHING", "PATH", "SUMS", "KernelLog", "before_paths", "log_of"]
+__all__ = ["EVERYTHING", "PATH", "SUMS", "KernelLog", "before_paths", "functions_of", "log_of"]
