@@ -33,8 +33,8 @@ def host() -> tuple[str, str, str]:
 def target_machine(level: int, *, for_passes: bool = False) -> Any:
     """A target machine for the host. The small code model: the default would be large, and slow.
 
-    It has the host's features. Passes are tuned for the host's processor, which lets them unroll a parser's loop.
-    Code generation on x86-64 is tuned for none: the order of instructions that LLVM chooses for one AMD processor ran
+    It has the host's features. Passes are tuned for the host's processor, which says how wide vectors should be. Code
+    generation on x86-64 is tuned for none: the order of instructions that LLVM chooses for one AMD processor ran
     a program of dependent rotations a sixth slower there.
     """
     llvm = binding()

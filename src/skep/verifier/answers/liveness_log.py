@@ -162,7 +162,7 @@ class ToldLiveness(StackLiveness):
         live, written = masks.live, masks.written
         changed = False
         for index in self._postorder(function.start):
-            successors = self._structure.successors(index)
+            successors = self._structure.successors[index]
             after, both = 0, _ALL if successors else 0
             for successor in successors:
                 after |= live.get(successor, 0)
@@ -195,7 +195,7 @@ class ToldLiveness(StackLiveness):
                 found.append(waiting.pop())
                 continue
             explored.add(index)
-            for successor in self._structure.successors(index):
+            for successor in self._structure.successors[index]:
                 if successor not in seen:
                     seen.add(successor)
                     waiting.append(successor)

@@ -301,10 +301,10 @@ class KernelLog(Observer):
         if self._told is not None:
             self._told.tell(explorer.state, explorer.flow.pauses)
 
-    def returned(self, explorer: Explorer) -> None:
+    def returned(self, explorer: Explorer, site: int) -> None:
         """A callback returned."""
         if self._back is not None:
-            self._settle(explorer, explorer.waiting, returns_to=explorer.next)
+            self._settle(explorer, explorer.waiting, returns_to=site)
 
     def kept(self, explorer: Explorer, checkpoint: Checkpoint, previous: int) -> None:
         """A state is kept."""

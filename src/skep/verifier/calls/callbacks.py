@@ -134,17 +134,17 @@ def check_function(explorer: Explorer, call: KfuncCall, argument: Argument, pass
 _ITERABLE = frozenset({"hash", "lru_hash", "array", "percpu_hash", "lru_percpu_hash", "percpu_array"})
 
 
-def back_to_helper(explorer: Explorer) -> None:
-    """A callback returned: the helper may call it again, or return."""
+def back_to_helper(explorer: Explorer) -> int:
+    """A callback returned: the helper may call it again, or return. Gives where its call is."""
     state = explorer.state
     callee = state.frames.pop()
     explorer.enter(state)
     # What the helper was given mattered at its first call; Linux does not follow it back through the rounds.
     explorer.sources[1:6] = (0,) * 5
     site = callee.call_site
-    explorer.next = site
     if explorer.observer is not None:
-        explorer.observer.returned(explorer)
+        explorer.observer.returned(explorer, site)
     before = explorer.last_turn(site)
     if before is not None:
         widen(before, state)
+    return site

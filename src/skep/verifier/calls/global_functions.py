@@ -55,8 +55,8 @@ _PLAIN_CONTEXTS: Final = frozenset(
 )
 
 
-def call_global(explorer: Explorer, callee: Subprogram) -> None:
-    """The step of a call of a global function."""
+def call_global(explorer: Explorer, callee: Subprogram) -> int:
+    """A call of a global function: where to go on."""
     state = explorer.state
     refusal = _refusal(explorer, signature(explorer.context, callee))
     if state.locks:
@@ -79,7 +79,7 @@ def call_global(explorer: Explorer, callee: Subprogram) -> None:
     forget_scratch(explorer)
     if callee.changes_packet:
         forget_packet(state)
-    explorer.next = explorer.index + 1
+    return explorer.index + 1
 
 
 def signature(context: Context, function: Subprogram) -> Signature:

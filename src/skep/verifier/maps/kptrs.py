@@ -75,7 +75,7 @@ def access(explorer: Explorer, access: Access, field: SpecialField) -> Register 
         raise Rejection("store to referenced kptr disallowed", field=field)
     if field.name == "uptr":
         raise Rejection("store to uptr disallowed", field=field)
-    if access.source is None:
+    if access.source < 0:
         if not access.value.is_zero:
             raise Rejection(f"BPF_ST imm must be 0 when storing to kptr at off={field.offset}", field=field)
     elif not access.value.is_zero:

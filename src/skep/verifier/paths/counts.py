@@ -26,23 +26,24 @@ class StateCounts:
         self.most = 0
         self._now = 0
         self._places = instructions
-        #: By place in the table; None where no two instructions share one.
-        self._lists: dict[int, int] | None = {} if functions > 1 else None
+        #: Whether states of different instructions may be in one list; then how many are, by place in the table.
+        self.shares_lists = functions > 1
+        self._lists: dict[int, int] = {}
         #: States that are not compared with any more.
         self.left: set[Checkpoint] = set()
 
     def _place(self, index: int, site: int) -> int:
         return ((index ^ site) & _U32) % self._places
 
-    def compared(self, index: int, site: int, kept: int) -> int:
-        """How many states there are to compare with where ``kept`` are of this instruction and call."""
-        return kept if self._lists is None else self._lists.get(self._place(index, site), 0)
+    def compared(self, index: int, site: int) -> int:
+        """How many states there are to compare with at an instruction, in a function that was called at ``site``."""
+        return self._lists.get(self._place(index, site), 0)
 
     def keep(self, index: int, site: int) -> None:
         """One more is kept."""
         self.total += 1
         self._more(1)
-        if self._lists is not None:
+        if self.shares_lists:
             place = self._place(index, site)
             self._lists[place] = self._lists.get(place, 0) + 1
 
@@ -52,7 +53,7 @@ class StateCounts:
             self.left.add(checkpoint)
         else:
             self._now -= 1
-        if self._lists is not None:
+        if self.shares_lists:
             self._lists[self._place(checkpoint.index, site)] -= 1
 
     def finish(self, checkpoint: Checkpoint) -> None:
@@ -67,8 +68,7 @@ class StateCounts:
 
     def forget(self) -> None:
         """Another function is followed from now on."""
-        if self._lists is not None:
-            self._lists = {}
+        self._lists = {}
 
     def _more(self, states: int) -> None:
         self._now += states

@@ -66,8 +66,8 @@ class Observer:
     def left_early(self, explorer: Explorer) -> None:
         """A function that is called is about to return in its midst, behind a tail call or a legacy packet load."""
 
-    def returned(self, explorer: Explorer) -> None:
-        """A callback returned to ``explorer.next``, and what earlier rounds had otherwise is still known."""
+    def returned(self, explorer: Explorer, site: int) -> None:
+        """A callback returned to the call at ``site``, and what earlier rounds had otherwise is still known."""
 
     def ended(self, explorer: Explorer) -> None:
         """The path ended, and what was kept on it was let go."""
