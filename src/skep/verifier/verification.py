@@ -168,6 +168,8 @@ def _report(
     depths: Sequence[int] = report.stack_depth
     if explorer is not None and report.accepted:
         depths = printed_depths(explorer)
+    elif explorer is None and run.parted:
+        depths = [0] * len(functions_of(spec))
     return replace(report, log=log_of(report, log_level, written, depths))
 
 

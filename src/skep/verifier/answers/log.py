@@ -2,6 +2,8 @@
 
 Level 1 holds the path that was rejected and nothing of an accepted program; level 2 all paths. Both are written
 while paths are followed: a state in full where a path begins or is taken up, behind each instruction what it changed.
+Level 2 also tells how numbers are followed back (``backtracking``), what is learnt of the stack (``liveness_log``)
+and where loops begin and end.
 """
 
 from __future__ import annotations
