@@ -444,6 +444,11 @@ _CHECKS: Final[dict[ArgumentKind, _Check]] = {
 }
 
 
+#: Flags of pointers to memory that no helper may have. Where null will do, what may be null is held against the size
+#: as if it were not; where it will not, it was refused before.
+_UNSAFE: Final = {Kind.MEMORY: 0, Kind.SCALAR: 0, Kind.OBJECT: MAYBE_NULL | UNTRUSTED}
+
+
 def check_memory(
     explorer: Explorer, index: int, size: int, *, store: bool, zero: bool = False, fills: bool = False
 ) -> bool:
@@ -453,8 +458,7 @@ def check_memory(
     stack, whose contents are void afterwards.
     """
     pointer = explorer.registers[index]
-    unsafe = MAYBE_NULL if pointer.kind is _KIND_MEMORY else MAYBE_NULL | UNTRUSTED
-    if pointer.flags & unsafe and pointer.kind is not _SCALAR:
+    if pointer.flags & _UNSAFE.get(pointer.kind, UNTRUSTED):
         raise Rejection(f"R{index} type={pointer.type_name} expected=fp", register=index, pointer=pointer)
     if pointer.kind is _STACK:
         return _check_stack(explorer, index, pointer, size, store=store, zero=zero, fills=fills)

@@ -158,6 +158,21 @@ _DISABLED_HOOKS: Final = frozenset(
     }
 )
 
+#: Security hooks that are called before an object is whole, or when nobody holds it any more. The kernel that the
+#: other rules were observed on loads no LSM programs: that ``task_free`` is one is told by its own tests, the others
+#: follow from when they are called.
+_UNTRUSTED_HOOKS: Final = frozenset(
+    {
+        "bpf_map_free",
+        "bpf_prog_free",
+        "file_alloc_security",
+        "file_free_security",
+        "sk_alloc_security",
+        "sk_free_security",
+        "task_free",
+    }
+)
+
 _MAY_SLEEP: Final = frozenset(
     {ProgramType.TRACING, ProgramType.LSM, ProgramType.STRUCT_OPS, ProgramType.KPROBE, ProgramType.SYSCALL}
 )
@@ -238,7 +253,7 @@ def hook_of(context: Context) -> Hook:
         raise NotCovered(f"function {name}, which the kernel's types do not have")
     if attach is _A.TRACE_ITER:
         return Hook(name, _iterator_arguments(types, target, function.parameters))
-    trust = TRUSTED if attach in _TRUSTED_ARGUMENTS else 0
+    trust = TRUSTED if attach in _TRUSTED_ARGUMENTS and target not in _UNTRUSTED_HOOKS else 0
     arguments = _arguments(types, name, function.parameters, trust)
     is_void = isinstance(types.btf.resolve(function.result), Void)
     after = attach in _AFTER and not is_void

@@ -51,9 +51,9 @@ def not_null(pointer: Register) -> Register:
         if subject.inner is not None:
             kind, subject, extent = Kind.MAP, subject.inner, id
         elif subject.type is _TYPE_XSKMAP:
-            kind, subject = Kind.XDP_SOCK, None
+            # Linux tells sockets of a map from those that were found otherwise, so the map stays their subject.
+            kind = Kind.XDP_SOCK
         elif subject.type in (_TYPE_SOCKMAP, _TYPE_SOCKHASH):
-            # Linux tells it from sockets that were found otherwise, so the map stays its subject.
             kind = Kind.SOCKET
     return register(kind, ZERO, pointer.offset, id, pointer.reference, extent, pointer.frame, flags, subject)
 
