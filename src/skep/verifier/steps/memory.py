@@ -79,10 +79,17 @@ _NO_ATOMICS: Final = frozenset(
 _LOOPS_ON_X86: Final = frozenset({"and", "or", "xor"})
 
 
-def _check_atomic_pointer(explorer: Explorer, index: int, pointer: Register) -> None:
+def _check_atomic_store(index: int, pointer: Register) -> None:
     if pointer.kind in _NO_ATOMICS:
         raise Rejection(
             f"BPF_ATOMIC stores into R{index} {pointer.type_name} is not allowed", register=index, pointer=pointer
+        )
+
+
+def _check_atomic_load(index: int, pointer: Register) -> None:
+    if pointer.kind in _NO_ATOMICS:
+        raise Rejection(
+            f"BPF_ATOMIC loads from R{index} {pointer.type_name} is not allowed", register=index, pointer=pointer
         )
 
 
@@ -99,8 +106,6 @@ def load(instruction: Instruction, row: Row) -> Instruct:
         if pointer is NOTHING or dst == R10:
             readable(explorer, src)
             writable(explorer, dst)
-        if is_acquire:
-            _check_atomic_pointer(explorer, src, pointer)
         explorer.used = None
         result = check(explorer, Access(src, pointer, offset, size, strict=is_acquire))
         if result is None:
@@ -117,6 +122,8 @@ def load(instruction: Instruction, row: Row) -> Instruct:
                     f"invalid bpf_context access off={offset} size={size}", offset=offset, size=size, store=False
                 )
         _check_same_kind(explorer, pointer)
+        if is_acquire:
+            _check_atomic_load(src, pointer)
         registers[dst] = result
         explorer.sources[dst] = _source_of_used(explorer)
         explorer.next = explorer.index + 1
@@ -153,8 +160,6 @@ def store(instruction: Instruction, row: Row) -> Instruct:
             readable(explorer, src)
         readable(explorer, dst)
         pointer = registers[dst]
-        if is_release:
-            _check_atomic_pointer(explorer, dst, pointer)
         explorer.used = None
         if pointer.kind is _STACK:
             if not (pointer.scalar.is_constant and (offset + pointer.offset) % size == 0):
@@ -170,6 +175,8 @@ def store(instruction: Instruction, row: Row) -> Instruct:
                 Access(dst, pointer, offset, size, value, src if by_register else None, strict=is_release),
             )
         _check_same_kind(explorer, pointer)
+        if is_release:
+            _check_atomic_store(dst, pointer)
         _stored(explorer, dst, explorer.sources[src] if by_register else 0)
         explorer.next = explorer.index + 1
 
@@ -190,7 +197,7 @@ def atomic(instruction: Instruction, row: Row) -> Instruct:
         if meaning.operation == "cmpxchg":
             readable(explorer, 0)
         pointer = registers[dst]
-        _check_atomic_pointer(explorer, dst, pointer)
+        _check_atomic_store(dst, pointer)
         if pointer.kind is Kind.ARENA and result is not None and meaning.operation in _LOOPS_ON_X86:
             raise Rejection(f"BPF_ATOMIC stores into R{dst} arena is not allowed", register=dst, pointer=pointer)
         if result is not None:
