@@ -79,8 +79,8 @@ FORMS: tuple[MessageForm, ...] = (
         r"Attaching (?:tracing programs to|fexit/fmod_ret to __noreturn) function '(?P<function>\w+)' is rejected\.",
         "program types",
         "Nothing may be attached there to {function}().",
-        "Programs themselves run through some functions of the kernel, and behind one that never returns nothing runs.",
-        "Attach to a function that calls it; fentry does where a function only never returns.",
+        "Programs run through some functions of the kernel themselves, and nothing runs behind one that never returns.",
+        "Attach to a function that calls it or, where it only never returns, with fentry.",
     ),
     form(
         r"Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable",
