@@ -79,7 +79,7 @@ FORMS: tuple[MessageForm, ...] = (
         r"Attaching (?:tracing programs to|fexit/fmod_ret to __noreturn) function '(?P<function>\w+)' is rejected\.",
         "program types",
         "Nothing may be attached there to {function}().",
-        "Programs run through some functions of the kernel themselves, and nothing runs behind one that never returns.",
+        "Programs run through some functions themselves, and nothing runs behind one that never returns.",
         "Attach to a function that calls it or, where it only never returns, with fentry.",
     ),
     form(
