@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.cli.command_line import EXAMPLES, Skep
+from tests.objects.samples import build_text, clangs
 
 RUNS = Path(__file__).parents[1] / "data" / "runs"
 PEEK = RUNS / "peek.bpf.o"
@@ -111,3 +114,16 @@ def test_what_an_older_kernel_may_be_stricter_about_is_told(skep: Skep) -> None:
     assert len(answer["notes"]) > 3
     several = skep("verify", PARSER, "--kernel", "4.14", "--jobs", 2)
     assert several.output.endswith("6 rejected\n")
+
+
+@pytest.mark.skipif(not clangs(), reason="clang is not installed")
+def test_functions_for_other_objects_are_programs_only_where_somebody_says_so(skep: Skep, tmp_path: Path) -> None:
+    library = tmp_path / "library.o"
+    library.write_bytes(
+        build_text("int one(void *c) { return 1; } int two(void *c) { return 2; }", clangs()[-1], "-g")
+    )
+    shown = skep("verify", library)
+    assert (shown.status, shown.output) == (2, "")
+    assert "there is no program to verify: programs need a section of their own" in shown.errors
+    assert skep("verify", library, "--type", "xdp").status == 0
+    assert "a program of unknown type (section .text)" in skep("verify", f"{library}:two").output

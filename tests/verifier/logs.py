@@ -34,7 +34,7 @@ def of_kernel(spec: ProgramSpec, level: int) -> list[str]:
 
 def of_skep(spec: ProgramSpec, level: int) -> list[str]:
     """The lines of skep's; none of a program that cannot be decided."""
-    report = verify(spec, log_level=level)
+    report = verify(spec, log_level=level, facts=RUNNING_KERNEL)
     return [] if report.verdict == "unsupported" else _lines(report.log)
 
 

@@ -31,6 +31,7 @@ def test_corpus_verdicts(case: Case) -> None:
 def test_the_kernel_agrees_with_the_corpus(case: Case) -> None:
     answer = programs.ask_kernel(case.spec)
     assert (answer.verdict, answer.message) == (case.verdict, case.message)
+    assert answer.processed == verify(case.spec).processed
 
 
 @pytest.mark.skipif(programs.kernel_is_there() is not None, reason=str(programs.kernel_is_there()))

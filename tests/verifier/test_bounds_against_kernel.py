@@ -11,12 +11,13 @@ from skep.engines.kernel import Kernel
 from skep.errors import KernelError
 from skep.objects import ProgramSpec
 from skep.verifier.context import Context
-from skep.verifier.paths.exploration import Explorer, Instruct
+from skep.verifier.paths.exploration import Explorer
 from skep.verifier.paths.flow import Flow
 from skep.verifier.paths.stack_liveness import StackLiveness
 from skep.verifier.rejection import Rejection
 from skep.verifier.states.register import Register
 from skep.verifier.steps.instructions import prepare
+from skep.verifier.steps.step import Calling, Step
 from skep.verifier.structure import Structure
 from skep.verifier.verification import first_state
 from tests.verifier import kernel_log, programs
@@ -98,12 +99,13 @@ def followed(spec: ProgramSpec) -> list[tuple[int, list[Register]]]:
     structure, context = Structure(spec), Context(spec, spec.type)
     seen: list[tuple[int, list[Register]]] = []
 
-    def watched(slot: int, step: Instruct) -> Instruct:
-        def watch(explorer: Explorer) -> None:
-            step(explorer)
+    def watched(slot: int, step: Step) -> Step:
+        def watch(explorer: Explorer) -> int:
+            following = step.follow(explorer)
             seen.append((slot, list(explorer.registers)))
+            return following
 
-        return watch
+        return Calling(watch)
 
     steps = [watched(slot, step) for slot, step in enumerate(prepare(structure, context))]
     with contextlib.suppress(Rejection):

@@ -17,13 +17,14 @@ from skep.objects import ProgramSpec
 from skep.verifier import verify
 from skep.verifier.context import Context
 from skep.verifier.numbers.arithmetic import zero_extended
-from skep.verifier.paths.exploration import Explorer, Instruct
+from skep.verifier.paths.exploration import Explorer
 from skep.verifier.paths.flow import Flow
 from skep.verifier.paths.stack_liveness import StackLiveness
 from skep.verifier.rejection import Rejection
 from skep.verifier.states.register import Kind, Register
 from skep.verifier.states.slots import SLOT_SIZE, ZERO, Slot
 from skep.verifier.steps.instructions import prepare
+from skep.verifier.steps.step import Calling, Step
 from skep.verifier.structure import Structure
 from skep.verifier.verification import first_state
 from tests.verifier.random_programs import deep_program, random_program
@@ -46,15 +47,15 @@ def all_states(spec: ProgramSpec) -> States | None:
     flow = Flow(structure)
     seen: States = {}
 
-    def watched(slot: int, step: Instruct) -> Instruct:
-        def watch(explorer: Explorer) -> None:
+    def watched(slot: int, step: Step) -> Step:
+        def watch(explorer: Explorer) -> int:
             if explorer.processed > LONGEST:
                 raise Rejection("too many states")
             frame = explorer.frame
             seen.setdefault(slot, set()).add((tuple(frame.registers[:10]), tuple(frame.slots), frame.index))
-            step(explorer)
+            return step.follow(explorer)
 
-        return watch
+        return Calling(watch)
 
     steps = [watched(slot, step) for slot, step in enumerate(prepare(structure, context))]
     flow.pauses = [False] * len(flow.pauses)

@@ -45,7 +45,8 @@ def choose_programs(
 ) -> Iterator[ProgramSpec]:
     """The programs that targets name, of those with one of ``names`` if any are given.
 
-    ``type_name`` stands in where a section name says no type.
+    Functions in ``.text`` are among them only where somebody asks for them. ``type_name`` stands in where a section
+    name says no type.
     """
     from dataclasses import replace
 
@@ -65,6 +66,10 @@ def choose_programs(
             raise RequestError(f"there is no program {name!r}; there are: {', '.join(spec.programs)}", file=path)
         for program in spec.programs.values():
             if name not in (None, program.name) or (names and program.name not in names):
+                continue
+            asked_for = name is not None or names or chosen is not None
+            if program.section == ".text" and len(spec.programs) > 1 and not asked_for:
+                # Functions for programs of other objects: the kernel's loaders take them for nothing else.
                 continue
             missing.discard(program.name)
             yield program if program.type is not None or chosen is None else replace(program, type=chosen)

@@ -73,7 +73,8 @@ def command(
     programs = list(choose_programs(targets, names, type_name))
     if not programs:
         raise RequestError(
-            'there is no program to verify: functions need a section of their own, as SEC("xdp")', file=targets[0]
+            'there is no program to verify: programs need a section of their own, as SEC("xdp"), or --type',
+            file=targets[0],
         )
     printer = Printer(as_json=as_json, several=len(programs) > 1)
     reports = []

@@ -87,9 +87,10 @@ def modify(size: int) -> Argument:
     return Argument(ArgumentKind.MEMORY, ArgumentFlag.WRITE | ArgumentFlag.ALIGNED, size)
 
 
-def returns_struct(name: str, *, trusted: bool = False) -> Return:
-    """A kernel object of type ``struct name``: trusted, or else possibly null."""
-    return Return(ReturnKind.BTF_ID, ReturnFlag.TRUSTED if trusted else ReturnFlag.MAYBE_NULL, name)
+def returns_struct(name: str, *, trusted: bool = False, never_null: bool = False) -> Return:
+    """A kernel object of type ``struct name``: trusted, or said to be there, or else possibly null."""
+    flags = ReturnFlag.TRUSTED if trusted else ReturnFlag.NONE if never_null else ReturnFlag.MAYBE_NULL
+    return Return(ReturnKind.BTF_ID, flags, name)
 
 
 def row(

@@ -108,7 +108,7 @@ ROWS: tuple[HelperPrototype, ...] = (
     row(168, "sys_close(fd)", INTEGER, ANY),
     row(173, "get_func_ip(ctx)", INTEGER, CTX, effects=GPL),
     row(174, "get_attach_cookie(ctx)", INTEGER, CTX),
-    row(175, "task_pt_regs(task)", returns_struct("pt_regs", trusted=True), struct("task_struct"), effects=GPL),
+    row(175, "task_pt_regs(task)", returns_struct("pt_regs", never_null=True), struct("task_struct"), effects=GPL),
     row(176, "get_branch_snapshot(entries, size, flags)", INTEGER, OUT, SIZE0, effects=GPL),
     row(177, "trace_vprintk(fmt, fmt_size, data, data_len)", INTEGER, READ, SIZE, READ.or_null(), SIZE0, effects=GPL),
     row(179, "kallsyms_lookup_name(name, name_sz, flags, res)", INTEGER, READ, SIZE0, ANY, out(8)),

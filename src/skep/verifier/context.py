@@ -17,7 +17,6 @@ from skep.verifier.kernel.kernel_types import TypeTable, default_types, kernel_t
 from skep.verifier.maps.facts import MapFacts
 from skep.verifier.maps.map_fields import FieldError, Fields, fields_of_structs
 from skep.verifier.rejection import NotCovered, Rejection
-from skep.verifier.states.register import Kind
 
 _STRICT_ALIGNMENT = 1 << 0
 _GPL_COMPATIBLE = frozenset(
@@ -93,8 +92,6 @@ class Context:
         self.catches = False
         #: What global functions take, by the index of the function.
         self.signatures: dict[int, Signature] = {}
-        #: By instruction, the kind of pointer that its access was seen with.
-        self.access_kinds: dict[int, Kind] = {}
 
     @cached_property
     def kernel_types(self) -> TypeTable:

@@ -22,6 +22,8 @@ from skep.verifier.rejection import Rejection
 OFFSET_LIMIT = 1 << 29
 
 _TAIL_CALL = 12
+#: Instructions behind which control may go elsewhere than to the next slot.
+_ELSEWHERE = (Exit, Goto, Branch, MayGoto, WideLoad)
 _CLASS_LDX = 0x01
 _MODES_LDX = (0x60, 0x80)
 _CALL_CODE, _EXIT_CODE, _JUMP_CODES = 0x85, 0x95, (0x05, 0x06)
@@ -74,11 +76,15 @@ class Structure:
             if row is not None and isinstance(row.meaning, Call) and row.meaning.target == "subprogram":
                 callee = self.by_start[slot + 1 + self.instructions[slot].imm]
                 self.subprograms[self.of_slot[slot]].callees[slot] = callee.index
+        #: By slot, where control may go from it within its function; a call goes on behind it.
+        self.successors: list[tuple[int, ...]] = [self._successors(slot) for slot in range(len(self.rows))]
 
-    def successors(self, slot: int) -> tuple[int, ...]:
-        """Where control may go from ``slot`` within its function; a call goes on behind it."""
+    def _successors(self, slot: int) -> tuple[int, ...]:
         row = self.rows[slot]
-        match None if row is None else row.meaning:
+        meaning = None if row is None else row.meaning
+        if not isinstance(meaning, _ELSEWHERE):
+            return (slot + 1,)
+        match meaning:
             case Exit():
                 return ()
             case Goto(far=far):
@@ -89,8 +95,6 @@ class Structure:
                 return (slot + 1,) if target == slot + 1 else (slot + 1, target)
             case WideLoad():
                 return (slot + 2,)
-            case _:
-                return (slot + 1,)
 
 
 def _rows(instructions: Instructions) -> list[Row | None]:
@@ -199,7 +203,8 @@ def _check_wide_load(spec: ProgramSpec, slot: int) -> None:
         raise Rejection(f"fd {low.imm} is not pointing to valid bpf_map", instruction=slot)
     if low.src in (2, 6):
         offset = reference.offset if reference.offset is not None else wide_immediate(low, high) >> 32
-        _check_direct_value(spec, reference.map, offset, slot)
+        # The instruction has 32 bits for it.
+        _check_direct_value(spec, reference.map, offset & 0xFFFFFFFF, slot)
 
 
 def _check_direct_value(spec: ProgramSpec, name: str, offset: int, slot: int) -> None:

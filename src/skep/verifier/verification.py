@@ -105,7 +105,12 @@ def _report(
     refused: Rejection | None = None
     try:
         with _uncollected():
-            _verify(spec, type, limit, run, facts)
+            try:
+                _verify(spec, type, limit, run, facts)
+            finally:
+                if run.explorer is not None:
+                    # Else the collector, once it is back, looks through all states that were kept.
+                    run.explorer.forget_states()
         report = Report(spec.name, "accept")
     except Rejection as rejection:
         refused = rejection
@@ -147,11 +152,10 @@ def _report(
         if refused is not None:
             log.refused(explorer if run.on_path else None, [*report.details, report.message], refused.facts)
         else:
-            log.finished()
+            log.passed()
         written = log.lines
         if log_level & EVERYTHING and explorer is not None:
-            starts = [one.start for one in explorer.structure.subprograms]
-            written = [*before_paths(spec, explorer.context, starts, explorer.flow.live), *written]
+            written = [*before_paths(spec, explorer.context, explorer.structure, explorer.flow.live), *written]
     elif refused is not None:
         written = [*report.details, report.message]
     return replace(report, log=log_of(report, log_level, written))
@@ -186,11 +190,12 @@ def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, 
     find_effects(structure, context)
     check_attachment(context)
     instructs = prepare(structure, context)
-    liveness = StackLiveness(structure)
+    liveness = StackLiveness(structure) if run.observer is None else run.observer.liveness(structure)
     explorer = run.explorer = Explorer(context, structure, flow, instructs, liveness)
     explorer.limit = limit
     explorer.observer = run.observer
     run.on_path = True
+    explorer.begin(0)
     explorer.run(0, first_state())
     _verify_globals(structure, context, explorer)
     run.on_path = False
@@ -223,5 +228,5 @@ def _verify_globals(structure: Structure, context: Context, explorer: Explorer) 
         for index in waiting:
             done.add(index)
             function = structure.subprograms[index]
-            explorer.forget_states()
+            explorer.begin(index)
             explorer.run(function.start, entry_state(explorer, function))

@@ -477,3 +477,15 @@ int t4(struct __sk_buff *c)
 	bpf_sk_release(s);
 	return t ? t->snd_cwnd : 0;
 }
+
+/* That a task has saved registers is known to the kernel, and not to its verifier. */
+SEC("raw_tp")
+REJECT("R1 invalid mem access 'scalar'")
+int no_registers(void *c)
+{
+	void *registers = (void *)bpf_task_pt_regs(CUR);
+
+	if (!registers)
+		asm volatile("r1 = 0; r0 = *(u64 *)(r1 + 0); r0 = 0; exit");
+	return *(long *)registers & 0;
+}

@@ -259,3 +259,25 @@ int read_beyond_a_union(unsigned long long *ctx)
 
 	return attr[1024] & 0;
 }
+
+/* Nobody holds the task any more when this is called. */
+SEC("lsm/task_free")
+REJECT("R1 must be a rcu pointer")
+int acquire_what_is_freed(unsigned long long *ctx)
+{
+	struct task_struct *task = bpf_task_acquire((void *)ctx[0]);
+
+	if (task)
+		bpf_task_release(task);
+	return 0;
+}
+
+SEC("lsm/task_setnice")
+ACCEPT int acquire_what_is_held(unsigned long long *ctx)
+{
+	struct task_struct *task = bpf_task_acquire((void *)ctx[0]);
+
+	if (task)
+		bpf_task_release(task);
+	return 0;
+}

@@ -705,3 +705,16 @@ ACCEPT int value_updated(void *ctx)
 	bpf_map_update_elem(&hashed, &key, &v, 0);
 	return 0;
 }
+
+SEC("tc")
+REJECT("bpf_list_head not found at offset=4294967292") int head_before_value(void *ctx)
+{
+	struct foo *f = bpf_obj_new(struct foo);
+	VALUE_OR_LEAVE;
+	if (!f)
+		return 0;
+	bpf_spin_lock(&v->lock);
+	bpf_list_push_front((void *)((char *)v - 4), &f->node);
+	bpf_spin_unlock(&v->lock);
+	return 0;
+}

@@ -470,3 +470,28 @@ ACCEPT int u30(struct {
 	bpf_probe_read_kernel(v, 40, 0);
 	return v[-2] & 1;
 }
+
+/* To Linux a socket found in a map is not the same as one that was looked up: it takes more steps. */
+SEC("tc")
+ACCEPT int either_socket(struct __sk_buff *c)
+{
+	struct bpf_sock_tuple tuple = {};
+	struct bpf_sock *s;
+	long taken;
+	int k = 0;
+
+	if (c->len > 100)
+		s = bpf_sk_lookup_tcp(c, &tuple, sizeof(tuple.ipv4), -1, 0);
+	else
+		s = bpf_map_lookup_elem(&sm, &k);
+	if (!s)
+		return 0;
+	asm volatile("r1 = 0; r1 += 1; r1 += 1; r1 += 1; r1 += 1; r1 += 1; r1 += 1" ::: "r1");
+	bpf_get_prandom_u32();
+	taken = bpf_get_prandom_u32();
+	if (taken & 1)
+		bpf_get_prandom_u32();
+	asm volatile("r1 = 0; r1 += 1; r1 += 1; r1 += 1; r1 += 1; r1 += 1; r1 += 1" ::: "r1");
+	bpf_sk_release(s);
+	return taken;
+}

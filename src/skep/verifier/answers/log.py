@@ -11,25 +11,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from skep.btf.types import Forward, Function, FunctionPrototype, Pointer, Void
+from skep.btf.types import Enumeration, Forward, Function, FunctionPrototype, Int, Pointer, Void
 from skep.isa import log_text, registers_read, registers_written
-from skep.isa.meaning import Atomic, Branch, Call, Exit, Load, LoadAcquire, Store, StoreRelease
+from skep.isa.meaning import Atomic, Branch, Call, Exit, Load, LoadAcquire, PacketLoad, Store, StoreRelease
 from skep.isa.table import row_of
 from skep.objects.spec import KfuncReference, ProgramSpec, SourceLine
+from skep.verifier.answers.backtracking import Backtracking
 from skep.verifier.answers.listing import helper_name
+from skep.verifier.answers.liveness_log import ToldLiveness
 from skep.verifier.answers.state_text import state_text
+from skep.verifier.calls.global_functions import remarks
 from skep.verifier.numbers.scalar import S64_MAX, S64_MIN
 from skep.verifier.paths.checkpoint import Checkpoint
+from skep.verifier.paths.flow import components
 from skep.verifier.paths.observer import Observer
 from skep.verifier.states.register import Kind
-from skep.verifier.states.slots import SLOT_SIZE, STACK_SIZE, Slot
-from skep.verifier.states.stack_objects import Dynptr
+from skep.verifier.states.slots import SLOT_SIZE, STACK_SIZE, UNUSED, Slot
+from skep.verifier.states.stack_objects import Dynptr, Iterator
 
 if TYPE_CHECKING:
     from skep.verifier.answers.report import Report
     from skep.verifier.context import Context
     from skep.verifier.paths.exploration import Explorer
+    from skep.verifier.paths.stack_liveness import StackLiveness
     from skep.verifier.states.state import Frame, State
+    from skep.verifier.structure import Structure, Subprogram
 
 _LIMIT = 1_000_000
 PATH: Final = 1
@@ -97,15 +103,32 @@ class KernelLog(Observer):
         self._registers = _ALL
         self._slots = _ALL
         self._at_instruction = False
-        self._resumed: int | None = None
+        #: The instruction behind which the path goes on elsewhere; whether because a fork was taken up.
+        self._came_from: int | None = None
+        self._resumed = False
+        #: Whether all was written that the last instruction left to be written.
+        self._settled = True
         self._joins = False
         self._source: SourceLine | None = None
         self._leaving: _Part | None = None
+        #: Whether the function that was left was left in its midst.
+        self._left_early = False
         self._frames = 1
         #: Whether the last instruction was a call, and the stack before it.
         self._called = False
         self._before: list[Slot] = []
         self._last: int | None = None
+        #: Calls of what calls functions of the program, now or later; whether the last instruction was one and did.
+        self._callers: frozenset[int | None] = frozenset()
+        self._entered = False
+        #: How numbers are followed back, which level 2 tells.
+        self._back = Backtracking(self._line, self._quoted) if self._everything else None
+        #: Functions that were called with what does not fit their types, of which Linux remarks once.
+        self._unreliable: set[int] = set()
+        self._told: ToldLiveness | None = None
+        #: The loop that each slot lies in; the states in which loops were entered that are not finished.
+        self._components: list[int] = []
+        self._loops: dict[str, Checkpoint] = {}
         #: The global function that is followed, for when it turns out to be safe.
         self._function: str | None = None
 
@@ -116,14 +139,26 @@ class KernelLog(Observer):
 
     # What happens.
 
-    def started(self, explorer: Explorer) -> None:
-        """A function is entered on its own."""
-        self.finished()
-        index = explorer.frame.subprogram
-        if index:
-            name = explorer.structure.subprograms[index].name
-            self._function = f"Func#{index} ('{name}')"
-            self._line(f"Validating {name}() func#{index}...")
+    def liveness(self, structure: Structure) -> StackLiveness:
+        """Liveness that tells what is learnt, at level 2."""
+        if self._everything:
+            self._told = ToldLiveness(structure, self._line)
+            return self._told
+        return super().liveness(structure)
+
+    def started(self, explorer: Explorer, function: int) -> None:
+        """A function will be followed on its own."""
+        self.passed()
+        self._callers = explorer.flow.callers
+        if self._everything:
+            self._components = components(explorer.structure)
+            self._loops = {}
+        if self._back is not None:
+            self._back.started(explorer, function)
+        if function:
+            name = explorer.structure.subprograms[function].name
+            self._function = f"Func#{function} ('{name}')"
+            self._line(f"Validating {name}() func#{function}...")
         else:
             self._lines += [(line,) for line in _about_context(self._spec)]
         self._forks.clear()
@@ -133,8 +168,11 @@ class KernelLog(Observer):
         self._frames = 1
         self._last = None
         self._leaving = None
+        self._settled = True
+        self._came_from = None
+        self._resumed = False
 
-    def finished(self) -> None:
+    def passed(self) -> None:
         """All paths of the last function were followed, and are safe."""
         if not self._everything:
             self._lines.clear()
@@ -144,19 +182,16 @@ class KernelLog(Observer):
 
     def step(self, explorer: Explorer, waiting: int) -> None:
         """An instruction is about to be followed."""
-        self._note_forks(waiting)
+        self._settle(explorer, waiting)
         state, frame, index = explorer.state, explorer.frame, explorer.index
-        if self._resumed is not None:
-            if self._everything:
-                self._line("")
-                self._line(f"from {self._resumed} to {index}:", self._state(state, frame))
-            else:
-                self._joins = True
-            self._resumed = None
-        else:
-            self._across_frames(explorer)
+        if self._came_from is not None and self._everything:
+            self._line("")
+            self._line(f"from {self._came_from} to {index}:", self._state(state, frame))
+        elif self._resumed:
+            self._joins = True
+        self._came_from = None
+        self._resumed = False
         self._changes(explorer, index)
-        self._frames = len(state.frames)
         self._line_of(index)
         self._line(f"{index}: {self._instruction(explorer.context, index)}")
         self._bare = self._lines[-1]
@@ -164,48 +199,133 @@ class KernelLog(Observer):
         self._waiting = waiting
         self._touched(explorer, index)
         self._last = index
+        self._settled = False
+        if self._back is not None:
+            self._back.step(explorer, waiting)
+        if self._told is not None and self._leaving is not None:
+            self._told.tell(state, explorer.flow.pauses)
+
+    def filled(self, explorer: Explorer, slots: int) -> None:
+        """A call fills a buffer on the stack."""
+        self._slots |= slots
+
+    def ended(self, explorer: Explorer) -> None:
+        """A path ended."""
+        if self._told is not None:
+            self._told.tell(explorer.state, explorer.flow.pauses)
+
+    def remarked(self, explorer: Explorer, line: str) -> None:
+        """Linux has something to say of an instruction that it permits."""
+        self._line(line)
 
     def known(self, explorer: Explorer, previous: int, waiting: int) -> None:
         """The path ends at a state that is covered."""
-        forked = waiting > self._waiting
-        self._note_forks(waiting)
+        self._settle(explorer, waiting)
         if not self._everything:
             return
-        if self._resumed is not None:
+        if self._came_from is not None:
             self._line("")
-            self._line(f"from {previous} to {explorer.index}: safe")
-            self._resumed = None
-            return
-        self._across_frames(explorer)
-        if forked and self._is_branch(self._last):
-            self._changes(explorer, explorer.index)
-        self._line(f"{explorer.index}: safe")
-        self._at_instruction = False
+            self._line(f"from {self._came_from} to {explorer.index}: safe")
+        else:
+            self._line(f"{explorer.index}: safe")
+        self._came_from = None
 
     def resumed(self, explorer: Explorer, previous: int, waiting: int) -> None:
         """A fork is taken up."""
+        if self._back is not None:
+            self._back.resumed(explorer, previous, waiting)
         self._note_forks(waiting + 1)
         count, bare = self._forks.pop() if self._forks else (0, ())
         if not self._everything:
             del self._lines[count:]
             if self._lines:
                 self._lines[-1] = bare
-        self._resumed = previous
+        self._resumed = True
+        self._came_from = previous
+        self._settled = True
         self._registers = self._slots = _ALL
         self._at_instruction = False
         self._waiting = waiting
         self._frames = len(explorer.state.frames)
         self._leaving = None
 
+    def marked(self, explorer: Explorer, register: int) -> None:
+        """A number turned out to matter."""
+        if self._back is not None:
+            self._back.marked(explorer, register)
+
+    def marked_slot(self, explorer: Explorer, frame: int, slot: int) -> None:
+        """A number on the stack turned out to matter."""
+        if self._back is not None:
+            self._back.marked_slot(explorer, frame, slot)
+
+    def inherited(self, explorer: Explorer, checkpoint: Checkpoint, state: State) -> None:
+        """What mattered of a state that was kept matters here."""
+        if self._back is not None:
+            self._settle(explorer, explorer.waiting)
+            self._back.inherited(explorer, checkpoint, state)
+
+    def looped(self, explorer: Explorer, checkpoint: Checkpoint, state: State) -> None:
+        """A loop came back to where it was."""
+        if self._back is not None:
+            self._back.looped(explorer, checkpoint, state)
+            if loop := loop_of(checkpoint, self._components):
+                self._line(f"SCC backedge ({loop})")
+
+    def finished(self, explorer: Explorer, checkpoint: Checkpoint) -> None:
+        """All paths from a kept state were followed."""
+        if self._everything:
+            loop = loop_of(checkpoint, self._components)
+            if loop and self._loops.get(loop) is checkpoint:
+                del self._loops[loop]
+                self._line(f"SCC exit ({loop})")
+
+    def called(self, explorer: Explorer, callee: Subprogram) -> None:
+        """A function that is followed is called."""
+        if callee.index in self._unreliable:
+            return
+        for line in remarks(explorer, callee):
+            self._unreliable.add(callee.index)
+            self._line(line)
+
+    def exhausted(self, explorer: Explorer) -> None:
+        """A helper stops calling a function."""
+        if self._everything:
+            self._line(f"frame{explorer.frame.index} bpf_loop iteration limit reached")
+
+    def left_early(self, explorer: Explorer) -> None:
+        """A function returns in its midst."""
+        self._leaving = self._state(explorer.state, explorer.frame)
+        self._left_early = True
+        if self._told is not None:
+            self._told.tell(explorer.state, explorer.flow.pauses)
+
+    def returned(self, explorer: Explorer, site: int) -> None:
+        """A callback returned."""
+        if self._back is not None:
+            self._settle(explorer, explorer.waiting, returns_to=site)
+
+    def kept(self, explorer: Explorer, checkpoint: Checkpoint, previous: int) -> None:
+        """A state is kept."""
+        if self._back is not None:
+            self._settle(explorer, explorer.waiting)
+            self._back.kept(explorer, checkpoint, previous)
+            loop = loop_of(checkpoint, self._components)
+            if loop and loop not in self._loops:
+                self._loops[loop] = checkpoint
+                self._line(f"SCC enter ({loop})")
+
     def refused(self, explorer: Explorer | None, lines: Sequence[str], facts: Mapping[str, object]) -> None:
         """The program is refused, for what ``lines`` say; ``explorer`` is None where no path led there."""
         if explorer is None:
-            self.finished()
+            self.passed()
         old = facts.get("checkpoint")
-        if self._resumed is not None:
+        if self._resumed:
             self._joins = not self._everything
         elif explorer is not None and isinstance(old, Checkpoint) and self._is_branch(self._last):
             self._changes(explorer, explorer.index)
+        if explorer is not None and isinstance(old, Checkpoint):
+            self._line_of(explorer.index)
         for line in lines:
             self._line(line)
         if explorer is not None and isinstance(old, Checkpoint):
@@ -231,6 +351,7 @@ class KernelLog(Observer):
 
     def _note_forks(self, waiting: int) -> None:
         """Where the forks that the last instruction made go on."""
+        self._entered = self._waiting < waiting and self._last in self._callers
         while self._waiting < waiting:
             self._forks.append((len(self._lines), self._bare))
             self._waiting += 1
@@ -238,6 +359,9 @@ class KernelLog(Observer):
     def _changes(self, explorer: Explorer, index: int) -> None:
         """What the last instruction changed, behind it if nothing has been written since."""
         self._compare_slots(explorer)
+        if self._entered and self._last is not None and self._registers:
+            # Linux notes all of the running frame as changed where it makes another.
+            self._registers = self._slots = _ALL
         if not (self._registers or self._slots):
             return
         text = self._state(explorer.state, explorer.frame, self._registers, self._slots)
@@ -248,19 +372,33 @@ class KernelLog(Observer):
             self._line(f"{index}:", text)
         self._registers = self._slots = 0
 
-    def _across_frames(self, explorer: Explorer) -> None:
+    def _settle(self, explorer: Explorer, waiting: int, returns_to: int | None = None) -> None:
+        """Write what the last instruction did at once: that it called or returned, and how a branch forked."""
+        if self._settled:
+            return
+        self._settled = True
+        self._note_forks(waiting)
+        if self._back is not None:
+            self._back.close(explorer, waiting)
+        self._across_frames(explorer, explorer.index if returns_to is None else returns_to)
+        self._frames = len(explorer.state.frames)
+        if self._last is not None and self._is_branch(self._last):
+            self._changes(explorer, self._last)
+
+    def _across_frames(self, explorer: Explorer, index: int) -> None:
         """Both states where a function was called that is followed, or returned."""
         state = explorer.state
         frames = state.frames
         if self._leaving is not None and len(frames) < self._frames:
             self._line("returning from callee:")
             self._line(self._leaving)
-            self._line(f"to caller at {explorer.index}:")
+            self._line(f"to caller at {index}:")
             self._line(self._state(state, frames[-1]))
-            if self._everything:
-                self._line("")
-                self._line(f"from {self._last} to {explorer.index}:", self._state(state, frames[-1]))
-            self._registers = self._slots = 0
+            if self._left_early:
+                self._left_early = False
+            else:
+                self._came_from = self._last
+                self._registers = self._slots = 0
         elif len(frames) > self._frames and self._last is not None:
             self._line("caller:")
             self._line(self._state(state, frames[-2]))
@@ -275,6 +413,9 @@ class KernelLog(Observer):
     def _calls_global(self, explorer: Explorer, index: int) -> bool:
         row = row_of(self._spec.instructions[index])
         return row is not None and isinstance(row.meaning, Call) and row.meaning.target == "subprogram"
+
+    def _quoted(self, explorer: Explorer, index: int) -> str:
+        return self._instruction(explorer.context, index)
 
     def _line_of(self, index: int) -> None:
         line = self._spec.line_of(index)
@@ -313,11 +454,13 @@ class KernelLog(Observer):
         match meaning:
             case Call():
                 mask |= _SCRATCHED_BY_CALLS
-                self._slots = self._dynptrs_passed(explorer)
+                self._slots = self._objects_passed(explorer)
             case Exit():
                 mask = 1
                 if len(explorer.state.frames) > 1:
                     self._leaving = self._state(explorer.state, explorer.frame)
+            case PacketLoad():
+                mask |= _SCRATCHED_BY_CALLS
             case Load(size=size) | LoadAcquire(size=size):
                 self._slots = self._stack_slots(explorer, instruction.src, instruction.offset, size)
             case Store(size=size) | StoreRelease(size=size) | Atomic(size=size):
@@ -327,26 +470,32 @@ class KernelLog(Observer):
         self._registers = mask
 
     @staticmethod
-    def _dynptrs_passed(explorer: Explorer) -> int:
-        """A bit for each slot of a dynptr that a call gets."""
+    def _objects_passed(explorer: Explorer) -> int:
+        """A bit for each slot of a dynptr or an iterator that a call gets."""
         found = 0
         slots = explorer.frame.slots
         for pointer in explorer.registers[1:6]:
             if pointer.kind is not Kind.STACK or not pointer.scalar.is_constant:
                 continue
             index = (-(pointer.offset + pointer.scalar.smin) - 1) // SLOT_SIZE
-            if 0 <= index < len(slots) and isinstance(slots[index].object, Dynptr):
+            if 0 <= index < len(slots) and isinstance(slots[index].object, Dynptr | Iterator):
                 found |= 1 << index
         return found
 
     def _compare_slots(self, explorer: Explorer) -> None:
-        """Slots that changed otherwise, as by a helper that fills a buffer."""
+        """Slots of objects that a call made, changed or ended; buffers that it filled are known (``filled``)."""
         if self._slots == _ALL or not self._called or len(explorer.state.frames) != self._frames:
             return
         before, now = self._before, explorer.frame.slots
         for index, one in enumerate(now):
-            if index >= len(before) or before[index] is not one:
-                self._slots |= 1 << index
+            old = before[index] if index < len(before) else UNUSED
+            if old is one:
+                continue
+            if old.object is None and one.object is None:
+                continue
+            if isinstance(old.object, Iterator) and isinstance(one.object, Iterator) and one.object.is_stale:
+                continue
+            self._slots |= 1 << index
 
     @staticmethod
     def _stack_slots(explorer: Explorer, base: int, offset: int, size: int) -> int:
@@ -363,14 +512,29 @@ class KernelLog(Observer):
         return sum(1 << index for index in range(first, last + 1))
 
 
+def loop_of(checkpoint: Checkpoint, components: Sequence[int]) -> str:
+    """The loop that a state lies in, by its own instruction or by a call that led to it; empty if none."""
+    sites = checkpoint.state.call_sites()
+    for depth in range(len(sites) + 1):
+        place = checkpoint.index if depth == len(sites) else sites[depth]
+        if components[place]:
+            return ",".join(map(str, (*sites[:depth], components[place])))
+    return ""
+
+
 def _about_context(spec: ProgramSpec) -> list[str]:
-    """What Linux remarks where the program takes its context as a pointer to nothing in particular."""
+    """What Linux remarks where the program is not declared as a global function would have to be: it returns no
+    number, or takes its context as a pointer to nothing in particular."""
     btf = spec.btf
     function = btf[spec.functions[0].type_id] if btf is not None and spec.functions else None
     if btf is None or not isinstance(function, Function):
         return []
     prototype = btf[function.prototype]
-    if not isinstance(prototype, FunctionPrototype) or not prototype.parameters:
+    if not isinstance(prototype, FunctionPrototype):
+        return []
+    if not isinstance(btf.resolve(prototype.result), Int | Enumeration):
+        return [f"Global function {function.name}() doesn't return scalar. Only those are supported."]
+    if not prototype.parameters:
         return []
     pointer = btf.resolve(prototype.parameters[0].type)
     if not isinstance(pointer, Pointer):
@@ -415,15 +579,21 @@ def instruction_of(spec: ProgramSpec, context: Context, index: int) -> str:
     return log_text(instruction, following, helpers=helper_name, kfunc=kfunc)
 
 
-def before_paths(spec: ProgramSpec, context: Context, starts: Sequence[int], live: Sequence[int]) -> list[str]:
-    """What level 2 prints first: where functions start, and which registers are live before each instruction."""
+def before_paths(spec: ProgramSpec, context: Context, structure: Structure, live: Sequence[int]) -> list[str]:
+    """What level 2 prints first: where functions start, and which registers are live before each instruction.
+
+    Before an instruction in a loop stands the number of that.
+    """
+    loops = components(structure)
+    starts = [one.start for one in structure.subprograms]
     lines = [f"func#{index} @{start}" for index, start in enumerate(starts)]
     lines.append("Live regs before insn:")
     slot = 0
     while slot < len(spec.instructions):
         row = row_of(spec.instructions[slot])
         marks = "".join(str(number) if live[slot] >> number & 1 else "." for number in range(10))
-        lines.append(f"    {slot:3}: {marks} {instruction_of(spec, context, slot)}")
+        loop = f"{loops[slot]:3}" if loops[slot] else "   "
+        lines.append(f"{loop} {slot:3}: {marks} {instruction_of(spec, context, slot)}")
         slot += 2 if row is not None and row.is_wide else 1
     return lines
 

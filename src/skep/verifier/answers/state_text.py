@@ -26,6 +26,11 @@ def signed_text(value: int) -> str:
     return str(value) if _S16_MIN <= value <= _S16_MAX else f"{value & U64:#x}"
 
 
+def _as_32_bits(value: int) -> int:
+    """A number of 32 bits as it is compared and printed: with its sign where it is written in decimal."""
+    return value if _S16_MIN <= value <= _S16_MAX else value & U32
+
+
 def ranges(number: Scalar) -> list[str]:
     """``smin=smin32=0``, ``umax=9``: ends that say something, those that are equal together."""
     ends = [
@@ -33,8 +38,8 @@ def ranges(number: Scalar) -> list[str]:
         ("smax", number.smax, number.smax == S64_MAX),
         ("umin", number.umin, number.umin == 0),
         ("umax", number.umax, number.umax == U64),
-        ("smin32", number.smin32, number.smin32 == S32_MIN),
-        ("smax32", number.smax32, number.smax32 == S32_MAX),
+        ("smin32", _as_32_bits(number.smin32), number.smin32 == S32_MIN),
+        ("smax32", _as_32_bits(number.smax32), number.smax32 == S32_MAX),
         ("umin32", number.umin32, number.umin32 == 0),
         ("umax32", number.umax32, number.umax32 == U32),
     ]
@@ -91,7 +96,8 @@ def _parts(one: Register) -> list[str]:
         parts.append("non_own_ref")
     if one.kind in _MAPS and isinstance(one.subject, MapFacts):
         map = one.subject
-        parts += [f"map={map.name[:15]}"] if map.name else []
+        # The maps in a map have no name that is known here.
+        parts += [f"map={map.name[:15]}"] if map.name and not map.is_template else []
         parts += [f"ks={map.key_size}", f"vs={map.value_size}"]
     if one.kind is not Kind.SCALAR and one.offset:
         parts.append(f"off={signed_text(one.offset)}")
@@ -155,10 +161,8 @@ def state_text(
     held = _held(state)
     if held:
         parts.append(" refs=" + ",".join(map(str, held)))
-    if state.frames[0].callback is not None:
-        parts.append(" async_cb")
-    elif any(one.callback is not None for one in state.frames):
-        parts.append(" cb")
+    if frame.callback is not None:
+        parts.append(" cb" if frame.index else " async_cb")
     return "".join(parts)
 
 

@@ -46,6 +46,8 @@ def schedule(explorer: Explorer, row: HelperPrototype, passed: Passed) -> None:
             raise Rejection("verifier bug: backtracking misuse", register=1)
         explorer.mark_precise(1)
         if explorer.frame.rounds >= explorer.registers[1].scalar.umax:
+            if explorer.observer is not None:
+                explorer.observer.exhausted(explorer)
             explorer.frame.rounds = 0
             return
     elif row.number not in (_FOR_EACH, _DRAIN, _FIND_VMA):
@@ -53,6 +55,8 @@ def schedule(explorer: Explorer, row: HelperPrototype, passed: Passed) -> None:
     assert passed.function is not None
     function = explorer.structure.subprograms[passed.function]
     function.is_callback = True
+    if explorer.observer is not None:
+        explorer.observer.called(explorer, function)
     new_frame(explorer, function.index, explorer.index)
     other = explorer.fork(function.start)
     caller = other.frames[-1]
@@ -96,6 +100,8 @@ def call_back(explorer: Explorer, subprogram: int | None, prepare: Callable[[Fra
     assert subprogram is not None
     function = explorer.structure.subprograms[subprogram]
     function.is_callback = True
+    if explorer.observer is not None:
+        explorer.observer.called(explorer, function)
     new_frame(explorer, function.index, explorer.index)
     other = explorer.fork(function.start)
     caller = other.frames[-1]
@@ -119,15 +125,17 @@ def check_function(explorer: Explorer, call: KfuncCall, argument: Argument, pass
 _ITERABLE = frozenset({"hash", "lru_hash", "array", "percpu_hash", "lru_percpu_hash", "percpu_array"})
 
 
-def back_to_helper(explorer: Explorer) -> None:
-    """A callback returned: the helper may call it again, or return."""
+def back_to_helper(explorer: Explorer) -> int:
+    """A callback returned: the helper may call it again, or return. Gives where its call is."""
     state = explorer.state
     callee = state.frames.pop()
     explorer.enter(state)
     # What the helper was given mattered at its first call; Linux does not follow it back through the rounds.
     explorer.sources[1:6] = (0,) * 5
     site = callee.call_site
+    if explorer.observer is not None:
+        explorer.observer.returned(explorer, site)
     before = explorer.last_turn(site)
     if before is not None:
         widen(before, state)
-    explorer.next = site
+    return site

@@ -8,27 +8,29 @@ from skep.isa.instruction import Instruction
 from skep.verifier.rejection import Rejection
 from skep.verifier.states.register import ANY_NUMBER, NOTHING
 from skep.verifier.states.state import Frame
+from skep.verifier.steps.step import Calling, Step
 
 if TYPE_CHECKING:
-    from skep.verifier.paths.exploration import Explorer, Instruct
+    from skep.verifier.paths.exploration import Explorer
 
 #: Functions that may call each other at once, the program included.
 FRAME_LIMIT = 8
 
 
-def call_subprogram(instruction: Instruction) -> Instruct:
+def call_subprogram(instruction: Instruction) -> Step:
     """The step of a call of a function of the program."""
     distance = instruction.imm
 
-    def step(explorer: Explorer) -> None:
+    def follow(explorer: Explorer) -> int:
         explorer.jumps += 1
         callee = explorer.structure.by_start[explorer.index + 1 + distance]
         if callee.is_global:
             from skep.verifier.calls.global_functions import call_global
 
             explorer.sources[0] = 0
-            call_global(explorer, callee)
-            return
+            return call_global(explorer, callee)
+        if explorer.observer is not None:
+            explorer.observer.called(explorer, callee)
         explorer.liveness.wrote(explorer.state, explorer.index, 0)
         frame = new_frame(explorer, callee.index, explorer.index)
         frame.registers[1:6] = explorer.registers[1:6]
@@ -37,9 +39,9 @@ def call_subprogram(instruction: Instruction) -> Instruct:
         explorer.sources[0:6] = (0,) * 6
         explorer.state.frames.append(frame)
         explorer.enter(explorer.state)
-        explorer.next = callee.start
+        return callee.start
 
-    return step
+    return Calling(follow)
 
 
 def new_frame(explorer: Explorer, subprogram: int, call_site: int) -> Frame:

@@ -15,7 +15,7 @@ from skep.verifier.calls.helper_calls import forget_packet
 from skep.verifier.calls.signatures import Parameter, Signature, Takes, signature_of
 from skep.verifier.holding.sections import may_sleep
 from skep.verifier.kernel.kernel_types import KernelType
-from skep.verifier.rejection import Rejection
+from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.states.register import (
     ANY_NUMBER,
     MAYBE_NULL,
@@ -55,8 +55,8 @@ _PLAIN_CONTEXTS: Final = frozenset(
 )
 
 
-def call_global(explorer: Explorer, callee: Subprogram) -> None:
-    """The step of a call of a global function."""
+def call_global(explorer: Explorer, callee: Subprogram) -> int:
+    """A call of a global function: where to go on."""
     state = explorer.state
     refusal = _refusal(explorer, signature(explorer.context, callee))
     if state.locks:
@@ -79,7 +79,7 @@ def call_global(explorer: Explorer, callee: Subprogram) -> None:
     forget_scratch(explorer)
     if callee.changes_packet:
         forget_packet(state)
-    explorer.next = explorer.index + 1
+    return explorer.index + 1
 
 
 def signature(context: Context, function: Subprogram) -> Signature:
@@ -100,6 +100,28 @@ def _refusal(explorer: Explorer, signature: Signature) -> tuple[str, ...]:
     except Rejection as rejection:
         return (*rejection.preceding, rejection.message)
     return ()
+
+
+def remarks(explorer: Explorer, callee: Subprogram) -> tuple[str, ...]:
+    """What Linux prints of the arguments of a function that is not global, though it permits them."""
+    try:
+        found = signature(explorer.context, callee)
+    except NotCovered:
+        return ()
+    if found.problem or any(one.takes not in _REMARKED for one in found.parameters):
+        return ()
+    try:
+        for number, parameter in enumerate(found.parameters):
+            if parameter.takes is not Takes.DYNPTR or explorer.registers[number + 1].kind not in _DYNPTRS:
+                _check(explorer, number, parameter)
+    except Rejection as rejection:
+        return (*rejection.preceding, rejection.message)
+    return ()
+
+
+#: What parameters of functions that are not global may be, where Linux looks at them.
+_REMARKED: Final = frozenset({Takes.NUMBER, Takes.CONTEXT, Takes.DYNPTR})
+_DYNPTRS: Final = frozenset({Kind.STACK, Kind.DYNPTR})
 
 
 def _check(explorer: Explorer, number: int, parameter: Parameter) -> None:

@@ -6,8 +6,9 @@ observed on Linux 6.18.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from skep.objects.kinds import MapType
 from skep.stdlib.prototype import Argument, ArgumentFlag, ArgumentKind, HelperPrototype
@@ -50,6 +51,14 @@ from skep.verifier.structure import OFFSET_LIMIT
 if TYPE_CHECKING:
     from skep.verifier.paths.exploration import Explorer
     from skep.verifier.states.state import Frame
+
+_MAP_KEY: Final = Kind.MAP_KEY
+_KIND_MEMORY: Final = Kind.MEMORY
+_OBJECT: Final = Kind.OBJECT
+_SCALAR: Final = Kind.SCALAR
+_STACK: Final = Kind.STACK
+_TYPE_ARRAY: Final = MapType.ARRAY
+_TYPE_PERCPU_ARRAY: Final = MapType.PERCPU_ARRAY
 
 #: A kind of register and its modifiers.
 _Type = tuple[Kind, int]
@@ -103,6 +112,8 @@ _OFFSET_ALLOWED = frozenset(
     }
 )
 _PACKET = frozenset({Kind.PACKET, Kind.PACKET_META})
+_ANYTHING: Final = ArgumentKind.ANYTHING
+_MAP_VALUE: Final = ArgumentKind.MAP_VALUE
 #: What a map of sockets holds, as a helper takes it.
 _SOCKET_VALUE = Argument(ArgumentKind.BTF_SOCK_COMMON)
 
@@ -133,33 +144,68 @@ class Passed:
     filled: list[tuple[int, int]] = field(default_factory=list)
 
 
-def check_arguments(explorer: Explorer, prototype: HelperPrototype) -> Passed:
+class Wanted:
+    """An argument of a prototype, made ready: what is asked of its register is looked up once, not each time."""
+
+    __slots__ = (
+        "aligned",
+        "argument",
+        "check",
+        "fills",
+        "kind",
+        "or_null",
+        "position",
+        "released",
+        "types",
+        "writes",
+    )
+
+    def __init__(self, position: int, argument: Argument) -> None:
+        flags = argument.flags
+        self.position: Final = position
+        self.argument: Final = argument
+        self.kind: Final = argument.kind
+        self.or_null: Final = ArgumentFlag.MAYBE_NULL in flags
+        self.released: Final = ArgumentFlag.RELEASE in flags
+        self.writes: Final = ArgumentFlag.WRITE in flags
+        self.fills: Final = ArgumentFlag.UNINITIALISED in flags
+        self.aligned: Final = ArgumentFlag.ALIGNED in flags
+        #: What may be passed, without the modifiers that do not matter; None where any register may.
+        self.types: Final = None if argument.kind is ArgumentKind.SPIN_LOCK else _ACCEPTED.get(argument.kind, ())
+        self.check: Final = _CHECKS.get(argument.kind)
+
+
+def wanted(prototype: HelperPrototype) -> list[Wanted]:
+    """The arguments of a prototype, made ready."""
+    return [Wanted(position, argument) for position, argument in enumerate(prototype.arguments)]
+
+
+def check_arguments(explorer: Explorer, prototype: HelperPrototype, arguments: list[Wanted]) -> Passed:
     """Hold r1 to r5 against the prototype. Raises Rejection for the first that does not do."""
     passed = Passed(prototype)
-    for position, argument in enumerate(prototype.arguments):
-        _check(explorer, passed, position, argument)
+    for argument in arguments:
+        _check(explorer, passed, argument)
     return passed
 
 
-def _check(explorer: Explorer, passed: Passed, position: int, argument: Argument) -> None:
-    index = position + 1
+def _check(explorer: Explorer, passed: Passed, argument: Wanted) -> None:
+    index = argument.position + 1
     readable(explorer, index)
     kind = argument.kind
-    if kind is ArgumentKind.ANYTHING:
+    if kind is _ANYTHING:
         return
     pointer = explorer.registers[index]
     if pointer.kind in _PACKET and not _packet_allowed(explorer, passed.prototype):
         raise Rejection("helper access to the packet is not allowed", register=index)
-    if kind is ArgumentKind.MAP_VALUE and passed.map is not None and passed.map.type in SOCKET_MAPS:
-        argument = _SOCKET_VALUE
+    if kind is _MAP_VALUE and passed.map is not None and passed.map.type in SOCKET_MAPS:
+        argument = Wanted(argument.position, _SOCKET_VALUE)
         kind = argument.kind
-    flags = argument.flags
-    if not (pointer.is_zero and flags & ArgumentFlag.MAYBE_NULL):
+    if not (argument.or_null and pointer.is_zero):
         _check_type(index, pointer, argument)
-        if pointer.kind is Kind.OBJECT:
-            helper_objects.check_type(explorer, passed.prototype, index, pointer, argument)
+        if pointer.kind is _OBJECT:
+            helper_objects.check_type(explorer, passed.prototype, index, pointer, argument.argument)
         _check_offset(index, pointer, argument)
-    if flags & ArgumentFlag.RELEASE:
+    if argument.released:
         if kind is ArgumentKind.DYNPTR:
             dynptrs.expect_released(explorer, index)
         elif not pointer.reference and not pointer.is_zero:
@@ -167,7 +213,8 @@ def _check(explorer: Explorer, passed: Passed, position: int, argument: Argument
         passed.released = index
     if pointer.reference:
         passed.reference = pointer.reference
-    _CHECKS[kind](explorer, passed, position, argument, pointer)
+    assert argument.check is not None
+    argument.check(explorer, passed, argument, pointer)
 
 
 def _packet_allowed(explorer: Explorer, prototype: HelperPrototype) -> bool:
@@ -177,19 +224,20 @@ def _packet_allowed(explorer: Explorer, prototype: HelperPrototype) -> bool:
     return may_access_packet(program, store=False)
 
 
-def _check_type(index: int, pointer: Register, argument: Argument) -> None:
-    if argument.kind is ArgumentKind.SPIN_LOCK:
-        return
-    accepted = _ACCEPTED.get(argument.kind)
+def _check_type(index: int, pointer: Register, argument: Wanted) -> None:
+    accepted = argument.types
     if accepted is None:
+        return
+    if not accepted:
         raise NotCovered(f"helper arguments of kind {argument.kind.value}")
-    flags = pointer.flags if pointer.kind is not Kind.SCALAR else 0
-    if argument.flags & ArgumentFlag.READ_ONLY:
-        flags &= ~READ_ONLY
-    if argument.flags & ArgumentFlag.MAYBE_NULL:
-        flags &= ~MAYBE_NULL
-    if pointer.kind is Kind.MEMORY:
-        flags &= ~PACKET_SLICE
+    flags = pointer.flags if pointer.kind is not _SCALAR else 0
+    if flags:
+        if ArgumentFlag.READ_ONLY in argument.argument.flags:
+            flags &= ~READ_ONLY
+        if argument.or_null:
+            flags &= ~MAYBE_NULL
+        if pointer.kind is _KIND_MEMORY:
+            flags &= ~PACKET_SLICE
     if (pointer.kind, flags) in accepted:
         return
     expected = ", ".join(_type_name(one) for one in accepted)
@@ -207,39 +255,39 @@ def _type_name(one: _Type) -> str:
     return prefix + kind.value
 
 
-def _check_offset(index: int, pointer: Register, argument: Argument) -> None:
-    if argument.kind is ArgumentKind.DYNPTR and pointer.kind is Kind.STACK:
+def _check_offset(index: int, pointer: Register, argument: Wanted) -> None:
+    if argument.kind is ArgumentKind.DYNPTR and pointer.kind is _STACK:
         return
-    if argument.flags & ArgumentFlag.RELEASE:
+    if argument.released:
         if pointer.offset:
             raise Rejection(
                 f"R{index} must have zero offset when passed to release func or trusted arg to kfunc", register=index
             )
         check_unmodified(index, pointer)
     elif pointer.kind not in _OFFSET_ALLOWED:
-        check_unmodified(index, pointer, pointer.kind is Kind.OBJECT)
+        check_unmodified(index, pointer, pointer.kind is _OBJECT)
 
 
-def _map(explorer: Explorer, passed: Passed, position: int, argument: Argument, pointer: Register) -> None:
+def _map(explorer: Explorer, passed: Passed, argument: Wanted, pointer: Register) -> None:
     assert isinstance(pointer.subject, MapFacts)
     if passed.timer is not None:
-        timers.check_same_map("timer", position + 1, passed.timer, pointer)
+        timers.check_same_map("timer", argument.position + 1, passed.timer, pointer)
     passed.map = pointer.subject
     passed.map_id = pointer.extent
 
 
-def _key(explorer: Explorer, passed: Passed, position: int, argument: Argument, pointer: Register) -> None:
+def _key(explorer: Explorer, passed: Passed, argument: Wanted, pointer: Register) -> None:
     map = passed.map
     if map is None:
         raise Rejection("invalid map_ptr to access map->key")
-    check_memory(explorer, position + 1, map.key_size, store=False)
-    if map.type in (MapType.ARRAY, MapType.PERCPU_ARRAY):
+    check_memory(explorer, argument.position + 1, map.key_size, store=False)
+    if map.type in (_TYPE_ARRAY, _TYPE_PERCPU_ARRAY):
         passed.key = _constant_key(explorer, pointer, map.key_size)
 
 
 def _constant_key(explorer: Explorer, pointer: Register, size: int) -> int | None:
     """The number that the key on the stack is, if that is known."""
-    if pointer.kind is not Kind.STACK or not pointer.scalar.is_constant:
+    if pointer.kind is not _STACK or not pointer.scalar.is_constant:
         return None
     frame = explorer.state.frames[pointer.frame]
     number, start = stack_access.place(pointer.offset + signed64(pointer.scalar.value))
@@ -247,7 +295,7 @@ def _constant_key(explorer: Explorer, pointer: Register, size: int) -> int | Non
     key = one.bytes[start:]
     if key.startswith(ZERO * size):
         return 0
-    if not one.is_spill or one.register.kind is not Kind.SCALAR:
+    if not one.is_spill or one.register.kind is not _SCALAR:
         return None
     spilled = len(key) - len(key.lstrip(SPILL))
     if spilled != size or not one.register.scalar.is_constant:
@@ -256,12 +304,12 @@ def _constant_key(explorer: Explorer, pointer: Register, size: int) -> int | Non
     return one.register.scalar.value
 
 
-def _value(explorer: Explorer, passed: Passed, position: int, argument: Argument, pointer: Register) -> None:
-    if pointer.is_zero and argument.maybe_null:
+def _value(explorer: Explorer, passed: Passed, argument: Wanted, pointer: Register) -> None:
+    if pointer.is_zero and argument.or_null:
         return
     if passed.map is None:
         raise Rejection("invalid map_ptr to access map->value")
-    _memory_of_size(explorer, passed, position + 1, passed.map.value_size, argument)
+    _memory_of_size(explorer, passed, argument.position + 1, passed.map.value_size, argument)
 
 
 def _memory_of_size(
@@ -269,22 +317,21 @@ def _memory_of_size(
     passed: Passed,
     index: int,
     size: int,
-    argument: Argument,
+    argument: Wanted,
     *,
     zero: bool = False,
     raw: bool = True,
 ) -> None:
-    store = bool(argument.flags & ArgumentFlag.WRITE)
-    fills = raw and bool(argument.flags & ArgumentFlag.UNINITIALISED)
-    if check_memory(explorer, index, size, store=store, zero=zero, fills=fills):
+    if check_memory(explorer, index, size, store=argument.writes, zero=zero, fills=raw and argument.fills):
         passed.filled.append((index, size))
 
 
-def _memory(explorer: Explorer, passed: Passed, position: int, argument: Argument, pointer: Register) -> None:
-    if argument.size and not pointer.is_zero:
-        _memory_of_size(explorer, passed, position + 1, argument.size, argument)
-        if argument.flags & ArgumentFlag.ALIGNED:
-            _check_aligned(position + 1, pointer, argument.size)
+def _memory(explorer: Explorer, passed: Passed, argument: Wanted, pointer: Register) -> None:
+    size = argument.argument.size
+    if size and not pointer.is_zero:
+        _memory_of_size(explorer, passed, argument.position + 1, size, argument)
+        if argument.aligned:
+            _check_aligned(argument.position + 1, pointer, size)
 
 
 def _check_aligned(index: int, pointer: Register, size: int) -> None:
@@ -297,8 +344,8 @@ def _check_aligned(index: int, pointer: Register, size: int) -> None:
     )
 
 
-def _size(explorer: Explorer, passed: Passed, position: int, argument: Argument, pointer: Register) -> None:
-    index = position + 1
+def _size(explorer: Explorer, passed: Passed, argument: Wanted, pointer: Register) -> None:
+    index = argument.position + 1
     scalar = pointer.scalar
     zero = argument.kind is ArgumentKind.SIZE_OR_ZERO
     passed.largest = scalar.umax
@@ -310,25 +357,26 @@ def _size(explorer: Explorer, passed: Passed, position: int, argument: Argument,
         )
     if scalar.umax >= OFFSET_LIMIT:
         raise Rejection(f"R{index} unbounded memory access, use 'var &= const' or 'if (var < const)'", register=index)
-    memory = passed.prototype.arguments[position - 1]
+    memory = Wanted(argument.position - 1, passed.prototype.arguments[argument.position - 1])
     _memory_of_size(explorer, passed, index - 1, scalar.umax, memory, zero=zero, raw=scalar.is_constant)
     explorer.mark_precise(index)
 
 
-def _allocation(explorer: Explorer, passed: Passed, position: int, argument: Argument, pointer: Register) -> None:
+def _allocation(explorer: Explorer, passed: Passed, argument: Wanted, pointer: Register) -> None:
     if not pointer.scalar.is_constant:
-        raise Rejection(f"R{position + 1} is not a known constant'", register=position + 1)
+        index = argument.position + 1
+        raise Rejection(f"R{index} is not a known constant'", register=index)
     passed.allocated = pointer.scalar.value
-    explorer.mark_precise(position + 1)
+    explorer.mark_precise(argument.position + 1)
 
 
-def _function(explorer: Explorer, passed: Passed, position: int, argument: Argument, pointer: Register) -> None:
+def _function(explorer: Explorer, passed: Passed, argument: Wanted, pointer: Register) -> None:
     assert isinstance(pointer.subject, int)
     passed.function = pointer.subject
 
 
-def _string(explorer: Explorer, passed: Passed, position: int, argument: Argument, pointer: Register) -> None:
-    check_string(explorer, position + 1, pointer)
+def _string(explorer: Explorer, passed: Passed, argument: Wanted, pointer: Register) -> None:
+    check_string(explorer, argument.position + 1, pointer)
 
 
 def check_string(explorer: Explorer, index: int, pointer: Register) -> None:
@@ -347,11 +395,10 @@ def check_string(explorer: Explorer, index: int, pointer: Register) -> None:
         raise Rejection("string is not zero-terminated", register=index)
 
 
-def _dynptr(explorer: Explorer, passed: Passed, position: int, argument: Argument, pointer: Register) -> None:
-    index = position + 1
-    flags = argument.flags
-    if flags & ArgumentFlag.UNINITIALISED:
-        type = DynptrType.RINGBUF if flags & ArgumentFlag.RINGBUF else DynptrType.LOCAL
+def _dynptr(explorer: Explorer, passed: Passed, argument: Wanted, pointer: Register) -> None:
+    index = argument.position + 1
+    if argument.fills:
+        type = DynptrType.RINGBUF if ArgumentFlag.RINGBUF in argument.argument.flags else DynptrType.LOCAL
         passed.written |= dynptrs.make(explorer, index, type)
         return
     passed.dynptr = dynptrs.expect(explorer, index)
@@ -359,20 +406,22 @@ def _dynptr(explorer: Explorer, passed: Passed, position: int, argument: Argumen
         passed.reference = passed.dynptr.reference
 
 
-def _lock(explorer: Explorer, passed: Passed, position: int, argument: Argument, pointer: Register) -> None:
-    change_lock(explorer, position + 1, take=passed.prototype.number == SPIN_LOCK)
+def _lock(explorer: Explorer, passed: Passed, argument: Wanted, pointer: Register) -> None:
+    change_lock(explorer, argument.position + 1, take=passed.prototype.number == SPIN_LOCK)
 
 
-def _timer(explorer: Explorer, passed: Passed, position: int, argument: Argument, pointer: Register) -> None:
-    timers.check_place(position + 1, pointer, "bpf_timer")
+def _timer(explorer: Explorer, passed: Passed, argument: Wanted, pointer: Register) -> None:
+    timers.check_place(argument.position + 1, pointer, "bpf_timer")
     passed.timer = pointer
 
 
-def _nothing_more(explorer: Explorer, passed: Passed, position: int, argument: Argument, pointer: Register) -> None:
+def _nothing_more(explorer: Explorer, passed: Passed, argument: Wanted, pointer: Register) -> None:
     """The type was all there is to check."""
 
 
-_CHECKS = {
+_Check = Callable[["Explorer", Passed, Wanted, Register], None]
+
+_CHECKS: Final[dict[ArgumentKind, _Check]] = {
     ArgumentKind.MAP: _map,
     ArgumentKind.MAP_KEY: _key,
     ArgumentKind.MAP_VALUE: _value,
@@ -395,6 +444,11 @@ _CHECKS = {
 }
 
 
+#: Flags of pointers to memory that no helper may have. Where null will do, what may be null is held against the size
+#: as if it were not; where it will not, it was refused before.
+_UNSAFE: Final = {Kind.MEMORY: 0, Kind.SCALAR: 0, Kind.OBJECT: MAYBE_NULL | UNTRUSTED}
+
+
 def check_memory(
     explorer: Explorer, index: int, size: int, *, store: bool, zero: bool = False, fills: bool = False
 ) -> bool:
@@ -404,16 +458,17 @@ def check_memory(
     stack, whose contents are void afterwards.
     """
     pointer = explorer.registers[index]
-    unsafe = MAYBE_NULL if pointer.kind is Kind.MEMORY else MAYBE_NULL | UNTRUSTED
-    if pointer.flags & unsafe and pointer.kind is not Kind.SCALAR:
+    if pointer.flags & _UNSAFE.get(pointer.kind, UNTRUSTED):
         raise Rejection(f"R{index} type={pointer.type_name} expected=fp", register=index, pointer=pointer)
+    if pointer.kind is _STACK:
+        return _check_stack(explorer, index, pointer, size, store=store, zero=zero, fills=fills)
     match pointer.kind:
         case Kind.PACKET | Kind.PACKET_META:
             check_packet(index, pointer, pointer.offset, size, zero)
         case Kind.MAP_VALUE:
             check_map_value(explorer, index, pointer, pointer.offset, size, store, zero)
         case Kind.MEMORY | Kind.MAP_KEY:
-            if store and (pointer.flags & READ_ONLY or pointer.kind is Kind.MAP_KEY):
+            if store and (pointer.flags & READ_ONLY or pointer.kind is _MAP_KEY):
                 raise Rejection(f"R{index} cannot write into {pointer.type_name}", register=index)
             check_region(explorer, index, pointer, pointer.offset, size, pointer.extent, zero)
         case Kind.BUFFER:
@@ -422,8 +477,6 @@ def check_memory(
             check_buffer(index, pointer, 0, size)
         case Kind.OBJECT:
             helper_objects.check_read(explorer, index, pointer, size)
-        case Kind.STACK:
-            return _check_stack(explorer, index, pointer, size, store=store, zero=zero, fills=fills)
         case _:
             if not (zero and size == 0 and pointer.is_zero):
                 raise Rejection(f"R{index} type={pointer.type_name} expected=fp", register=index, pointer=pointer)

@@ -6,7 +6,7 @@ The prototypes are those of ``skep.stdlib``; what they cannot say of a helper st
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from skep.isa.instruction import Instruction
 from skep.objects.kinds import MapType
@@ -14,7 +14,7 @@ from skep.stdlib import prototypes
 from skep.stdlib.prototype import HelperPrototype, ReturnFlag, ReturnKind
 from skep.verifier.calls import callbacks, map_rules
 from skep.verifier.calls.format_strings import SNPRINTF, check_snprintf
-from skep.verifier.calls.helper_arguments import Passed, check_arguments
+from skep.verifier.calls.helper_arguments import Passed, Wanted, check_arguments, wanted
 from skep.verifier.calls.helper_conditions import check_call, check_conditions
 from skep.verifier.holding import references, sections
 from skep.verifier.holding.locks import check_call_allowed
@@ -40,9 +40,19 @@ from skep.verifier.states.slots import slot
 from skep.verifier.states.stack_objects import Dynptr, DynptrType
 from skep.verifier.states.state import State
 from skep.verifier.steps.returns import check_nothing_held, end_early
+from skep.verifier.steps.step import Step
 
 if TYPE_CHECKING:
-    from skep.verifier.paths.exploration import Explorer, Instruct
+    from skep.verifier.paths.exploration import Explorer
+
+_MAP_VALUE: Final = Kind.MAP_VALUE
+_MEMORY: Final = Kind.MEMORY
+_SCALAR: Final = Kind.SCALAR
+_TYPE_ARRAY: Final = MapType.ARRAY
+_TYPE_PERCPU_ARRAY: Final = MapType.PERCPU_ARRAY
+_TYPE_PROG_ARRAY: Final = MapType.PROG_ARRAY
+_TYPE_SOCKHASH: Final = MapType.SOCKHASH
+_TYPE_SOCKMAP: Final = MapType.SOCKMAP
 
 #: The most CPUs that a number of a CPU is known to be below; the kernel knows its own.
 _ERRORS = -4095
@@ -78,27 +88,44 @@ _CASTS = frozenset(
 )
 
 
-def call_helper(instruction: Instruction) -> Instruct:
+def call_helper(instruction: Instruction) -> Step:
     """The step of a call of a helper."""
-    helper = instruction.imm
-    name = prototypes.NAMES.get(helper)
+    return _CallHelper(instruction.imm)
 
-    def step(explorer: Explorer) -> None:
+
+class _CallHelper(Step):
+    """A call of a helper. Whether the program may call it, and what it takes, is looked up at the first call."""
+
+    __slots__ = ("_arguments", "_changes_packet", "_helper", "_might_sleep", "_row")
+
+    def __init__(self, helper: int) -> None:
+        self._helper: Final = helper
+        self._row: HelperPrototype | None = None
+        self._arguments: list[Wanted] = []
+        self._might_sleep = False
+        self._changes_packet = False
+
+    def follow(self, explorer: Explorer) -> int:
+        """Check the arguments, and leave what the helper does."""
+        explorer.sources[0] = 0
         explorer.jumps += 1
+        helper = self._helper
         check_call_allowed(explorer, helper)
-        _check_permitted(explorer, helper, name)
-        row = prototypes.prototype(helper, explorer.context.type)
-        sections.check_helper(explorer, row)
+        row = self._row
+        if row is None or (self._might_sleep and not explorer.sleepable):
+            _check_permitted(explorer, helper, prototypes.NAMES.get(helper))
+            row = self._row = prototypes.prototype(helper, explorer.context.type)
+            self._arguments = wanted(row)
+            self._might_sleep = row.might_sleep
+        if self._might_sleep:
+            sections.check_helper(explorer, row)
         special = _OWN_RULES.get(helper)
         if special is None:
-            _call(explorer, row)
-        else:
-            explorer.liveness.wrote(explorer.state, explorer.index, 0)
-            result = special(explorer)
-            explorer.registers[0:6] = (result, *(NOTHING,) * 5)
-            explorer.next = explorer.index + 1
-
-    return step
+            return _call(explorer, row, self._arguments)
+        explorer.liveness.wrote(explorer.state, explorer.index, 0)
+        result = special(explorer)
+        explorer.registers[0:6] = (result, *(NOTHING,) * 5)
+        return explorer.index + 1
 
 
 #: Helpers whose arguments go by rules of their own: they check them, do what the call does, and give the result.
@@ -108,6 +135,8 @@ _OWN_RULES: dict[int, Callable[[Explorer], Register]] = {
     prototypes.number("per_cpu_ptr"): kptrs.of_cpu,
 }
 
+
+_INTEGER: Final = ReturnKind.INTEGER
 
 #: The number that stands for no helper.
 _UNSPECIFIED = 0
@@ -130,11 +159,11 @@ def _check_permitted(explorer: Explorer, helper: int, name: str | None) -> None:
     check_call(context, name)
 
 
-def _call(explorer: Explorer, row: HelperPrototype) -> None:
+def _call(explorer: Explorer, row: HelperPrototype, arguments: list[Wanted]) -> int:
     state = explorer.state
     registers = explorer.registers
     helper = row.number
-    passed = check_arguments(explorer, row)
+    passed = check_arguments(explorer, row, arguments)
     for index, size in passed.filled:
         _fill(explorer, index, size)
     if passed.map is not None:
@@ -147,7 +176,7 @@ def _call(explorer: Explorer, row: HelperPrototype) -> None:
         _check_tail_call_index(explorer, passed)
     if helper == _LOCAL_STORAGE and not registers[2].is_zero:
         raise Rejection("get_local_storage() doesn't support non-zero flags", helper=row.name)
-    if helper == _DYNPTR_FROM_MEM and registers[1].kind is not Kind.MAP_VALUE:
+    if helper == _DYNPTR_FROM_MEM and registers[1].kind is not _MAP_VALUE:
         raise Rejection(f"Unsupported reg type {registers[1].type_name} for bpf_dynptr_from_mem data", register=1)
     if helper == SNPRINTF:
         check_snprintf(explorer)
@@ -167,15 +196,16 @@ def _call(explorer: Explorer, row: HelperPrototype) -> None:
             helper=row.name,
             map=passed.map.name,
         )
-    if row.changes_packet or (helper == _DYNPTR_WRITE and passed.dynptr is not None and _is_skb(passed.dynptr)):
+    if helper == _DYNPTR_WRITE and passed.dynptr is not None and _is_skb(passed.dynptr):
         forget_packet(state)
     if helper == _TAIL_CALL and len(state.frames) > 1:
         # The program jumped to returns to the caller, with the packet as it left it; a call that fails goes on.
         explorer.fork(explorer.index + 1)
         forget_packet(state)
-        end_early(explorer, before, ANY_NUMBER)
-        return
-    explorer.next = explorer.index + 1
+        return end_early(explorer, before, ANY_NUMBER)
+    if row.changes_packet:
+        forget_packet(state)
+    return explorer.index + 1
 
 
 def _is_skb(dynptr: Dynptr) -> bool:
@@ -186,14 +216,14 @@ def _is_skb(dynptr: Dynptr) -> bool:
 def _check_map_use(explorer: Explorer, row: HelperPrototype, map: MapFacts) -> None:
     if row.number in _WRITERS and not map.writable:
         raise Rejection("write into map forbidden", helper=row.name, map=map.name)
-    if row.number == _TAIL_CALL and map.type is not MapType.PROG_ARRAY:
+    if row.number == _TAIL_CALL and map.type is not _TYPE_PROG_ARRAY:
         raise Rejection("expected prog array map for tail call", map=map.name)
 
 
 def _check_tail_call_index(explorer: Explorer, passed: Passed) -> None:
     """An index that is one known number lets the kernel jump directly, so that number matters."""
     index = explorer.registers[3]
-    known = index.kind is Kind.SCALAR and index.scalar.is_constant
+    known = index.kind is _SCALAR and index.scalar.is_constant
     if passed.map is not None and known and index.scalar.value < passed.map.max_entries:
         explorer.mark_precise(3)
 
@@ -218,11 +248,11 @@ def forget_packet(state: State) -> None:
     """The packet may have moved: pointers into it are void."""
     for frame in state.frames:
         for index, one in enumerate(frame.registers):
-            if one.kind in _PACKET_KINDS or (one.flags & PACKET_SLICE and one.kind is Kind.MEMORY):
+            if one.kind in _PACKET_KINDS or (one.flags & PACKET_SLICE and one.kind is _MEMORY):
                 frame.registers[index] = ANY_NUMBER
         for index, spilled in enumerate(frame.slots):
             one = spilled.register
-            if one.kind in _PACKET_KINDS or (one.flags & PACKET_SLICE and one.kind is Kind.MEMORY):
+            if one.kind in _PACKET_KINDS or (one.flags & PACKET_SLICE and one.kind is _MEMORY):
                 frame.slots[index] = slot(spilled.bytes, ANY_NUMBER)
 
 
@@ -237,10 +267,10 @@ _RETURNED = {
 
 def _result(explorer: Explorer, row: HelperPrototype, passed: Passed) -> Register:
     returns = row.returns
+    if returns.kind is _INTEGER:
+        return _integer(explorer, row, passed)
     flags = MAYBE_NULL if returns.maybe_null else 0
     match returns.kind:
-        case ReturnKind.INTEGER:
-            return _integer(explorer, row, passed)
         case ReturnKind.VOID:
             return NOTHING
         case ReturnKind.MAP_VALUE:
@@ -249,7 +279,7 @@ def _result(explorer: Explorer, row: HelperPrototype, passed: Passed) -> Registe
             if passed.dynptr is not None:
                 return dynptrs.slice_of_helper(passed.dynptr, passed.allocated, flags)
             flags |= RINGBUF if returns.flags & ReturnFlag.RINGBUF else 0
-            return register(Kind.MEMORY, extent=passed.allocated, flags=flags)
+            return register(_MEMORY, extent=passed.allocated, flags=flags)
         case kind if kind in _RETURNED:
             return register(_RETURNED[kind], flags=flags)
         case _:
@@ -259,10 +289,10 @@ def _result(explorer: Explorer, row: HelperPrototype, passed: Passed) -> Registe
 def _map_value(row: HelperPrototype, passed: Passed, flags: int) -> Register:
     map = passed.map
     assert map is not None
-    is_there = row.number == _LOOKUP and map.type in (MapType.ARRAY, MapType.PERCPU_ARRAY)
+    is_there = row.number == _LOOKUP and map.type in (_TYPE_ARRAY, _TYPE_PERCPU_ARRAY)
     if is_there and passed.key is not None and passed.key < map.max_entries and map.inner is None:
         flags &= ~MAYBE_NULL
-    return register(Kind.MAP_VALUE, extent=passed.map_id, flags=flags, subject=map)
+    return register(_MAP_VALUE, extent=passed.map_id, flags=flags, subject=map)
 
 
 def _integer(explorer: Explorer, row: HelperPrototype, passed: Passed) -> Register:
@@ -285,10 +315,10 @@ def _with_reference(explorer: Explorer, row: HelperPrototype, passed: Passed, re
     elif passed.dynptr is not None:
         reference = result.reference
     elif row.acquires or (
-        row.number == _LOOKUP and passed.map is not None and passed.map.type in (MapType.SOCKMAP, MapType.SOCKHASH)
+        row.number == _LOOKUP and passed.map is not None and passed.map.type in (_TYPE_SOCKMAP, _TYPE_SOCKHASH)
     ):
         id = reference = references.acquire(explorer)
-    elif result.kind is Kind.MAP_VALUE and isinstance(result.subject, MapFacts) and result.subject.has_lock:
+    elif result.kind is _MAP_VALUE and isinstance(result.subject, MapFacts) and result.subject.has_lock:
         id = id or explorer.new_id()
     if not id and not reference:
         return result

@@ -25,10 +25,11 @@ from skep.verifier.maps.facts import MapFacts
 from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.stack import iterators
 from skep.verifier.states.register import NOTHING, Kind, Register
+from skep.verifier.steps.step import END
 
 if TYPE_CHECKING:
     from skep.verifier.context import Context
-    from skep.verifier.paths.exploration import Explorer, Instruct
+    from skep.verifier.paths.exploration import Explorer
 
 
 @dataclass(slots=True)
@@ -90,11 +91,12 @@ class KfuncCall:
         return self.arguments[following] if following < len(self.arguments) else None
 
 
-def call_kfunc(context: Context, slot: int, instruction: Instruction) -> Instruct:
+def call_kfunc(context: Context, slot: int, instruction: Instruction) -> Callable[[Explorer], int]:
     """The step of a call of a kernel function."""
     function, weak = _function(context, slot, instruction)
 
-    def step(explorer: Explorer) -> None:
+    def follow(explorer: Explorer) -> int:
+        explorer.sources[0] = 0
         explorer.jumps += 1
         if function is None:
             empty = "invalid kernel function call not eliminated in verifier pass"
@@ -105,9 +107,9 @@ def call_kfunc(context: Context, slot: int, instruction: Instruction) -> Instruc
             raise Rejection(f"calling kernel function {function.name} is not allowed", kfunc=function.name)
         if kfunc is None:
             raise NotCovered(f"kernel function {function.name}")
-        _call(explorer, kfunc, function)
+        return _call(explorer, kfunc, function)
 
-    return step
+    return follow
 
 
 def parameter_counts(context: Context) -> dict[int, int]:
@@ -201,7 +203,7 @@ def check_locked(explorer: Explorer, name: str) -> None:
         raise Rejection("function calls are not allowed while holding a lock")
 
 
-def _call(explorer: Explorer, kfunc: Kfunc, function: Parameters) -> None:
+def _call(explorer: Explorer, kfunc: Kfunc, function: Parameters) -> int:
     context = explorer.context
     if not kfunc.permitted(context.type, context.attach_type):
         raise Rejection(f"calling kernel function {kfunc.name} is not allowed", kfunc=kfunc.name)
@@ -233,10 +235,7 @@ def _call(explorer: Explorer, kfunc: Kfunc, function: Parameters) -> None:
     registers[0:6] = (result, *(NOTHING,) * 5)
     if call.name in PACKET_MOVERS:
         forget_packet(explorer.state)
-    if "ends" in call.notes:
-        explorer.end_path()
-    else:
-        explorer.next = explorer.index + 1
+    return END if "ends" in call.notes else explorer.index + 1
 
 
 def check_argument(explorer: Explorer, call: KfuncCall, argument: Argument) -> bool:

@@ -43,6 +43,8 @@ def argument_access(explorer: Explorer, access: Access, hook: Hook) -> Register:
             elif size != _SLOT:
                 details = (f"func '{hook.name}' size {size} must be {_SLOT}",)
             else:
+                if seen.remark:
+                    explorer.remark(f"func '{hook.name}' {seen.remark}")
                 id = explorer.new_id() if seen.flags & MAYBE_NULL else 0
                 return register(seen.kind, id=id, flags=seen.flags, subject=seen.subject)
     raise Rejection(

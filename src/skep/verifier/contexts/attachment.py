@@ -9,7 +9,7 @@ observed on Linux 6.18, tracepoint by tracepoint and iterator by iterator.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -34,13 +34,14 @@ _A = AttachType
 class Seen:
     """What a program sees in one slot: a number (of any size), or a pointer that has to be read whole.
 
-    ``problem`` is said instead where a program cannot read the slot.
+    ``problem`` is said instead where a program cannot read the slot, ``remark`` in the log where it reads a pointer.
     """
 
     kind: Kind = Kind.SCALAR
     flags: int = 0
     subject: KernelType | None = None
     problem: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +185,20 @@ _NEVER_RETURN: Final = frozenset(
     }
 )
 _TRAMPOLINES: Final = frozenset({_A.TRACE_FENTRY, _A.TRACE_FEXIT, _A.MODIFY_RETURN})
+#: Security hooks that are called before an object is whole, or when nobody holds it any more. The kernel that the
+#: other rules were observed on loads no LSM programs: that ``task_free`` is one is told by its own tests, the others
+#: follow from when they are called.
+_UNTRUSTED_HOOKS: Final = frozenset(
+    {
+        "bpf_map_free",
+        "bpf_prog_free",
+        "file_alloc_security",
+        "file_free_security",
+        "sk_alloc_security",
+        "sk_free_security",
+        "task_free",
+    }
+)
 
 _MAY_SLEEP: Final = frozenset(
     {ProgramType.TRACING, ProgramType.LSM, ProgramType.STRUCT_OPS, ProgramType.KPROBE, ProgramType.SYSCALL}
@@ -271,7 +286,7 @@ def hook_of(context: Context) -> Hook:
         raise NotCovered(f"function {name}, which the kernel's types do not have")
     if attach is _A.TRACE_ITER:
         return Hook(name, _iterator_arguments(types, target, function.parameters))
-    trust = TRUSTED if attach in _TRUSTED_ARGUMENTS else 0
+    trust = TRUSTED if attach in _TRUSTED_ARGUMENTS and target not in _UNTRUSTED_HOOKS else 0
     arguments = _arguments(types, name, function.parameters, trust)
     is_void = isinstance(types.btf.resolve(function.result), Void)
     after = attach in _AFTER and not is_void
@@ -291,7 +306,7 @@ def _arguments(
     for number, parameter in enumerate(parameters):
         seen = _seen(types, name, number, parameter.type, trust)
         if seen.kind is Kind.OBJECT and number in nullable:
-            seen = Seen(seen.kind, seen.flags | MAYBE_NULL, seen.subject)
+            seen = replace(seen, flags=seen.flags | MAYBE_NULL)
         try:
             size = types.btf.size_of(parameter.type)
         except SkepError:
@@ -314,7 +329,12 @@ def _seen(types: TypeTable, name: str, number: int, type_id: int, trust: int) ->
         return Seen()
     if not isinstance(inner, Composite):
         return Seen(problem=f"func '{name}' arg{number} type {inner.kind.name} is not a struct")
-    return Seen(Kind.OBJECT, trust, target)
+    return Seen(
+        Kind.OBJECT,
+        trust,
+        target,
+        remark=f"arg{number} has btf_id {target.id} type {inner.kind.name} '{inner.name}'",
+    )
 
 
 def _iterator_arguments(types: TypeTable, target: str, parameters: tuple[Parameter, ...]) -> tuple[Seen, ...]:
@@ -322,9 +342,11 @@ def _iterator_arguments(types: TypeTable, target: str, parameters: tuple[Paramet
     if row is None:
         raise NotCovered(f"iterator {target}")
     slots = []
-    for (kind, flags), parameter in zip(row, parameters, strict=False):
+    for number, ((kind, flags), parameter) in enumerate(zip(row, parameters, strict=False)):
         subject = types.pointee(parameter.type) if kind is Kind.OBJECT else None
-        slots.append(Seen(kind, flags, subject))
+        # What may be null is described to Linux otherwise, and it says nothing of it.
+        remark = "" if flags & MAYBE_NULL else _seen(types, target, number, parameter.type, flags).remark
+        slots.append(Seen(kind, flags, subject, remark=remark))
     return tuple(slots)
 
 
@@ -341,6 +363,8 @@ def _table_hook(context: Context, table: str, member: str) -> Hook:
     if any(name.endswith("__ref") for name in names):
         raise NotCovered(f"{table}.{member}, which hands over a reference")
     arguments = _arguments(types, member, prototype.parameters, TRUSTED, nullable)
+    # Linux has nothing to say of what it knows from there.
+    arguments = tuple(replace(one, remark="") if one.flags & MAYBE_NULL else one for one in arguments)
     promoted = _PROMOTED.get(table, {})
     arguments = tuple(_as_promoted(types, one, promoted) for one in arguments)
     return Hook(member, arguments, is_void=isinstance(types.btf.resolve(prototype.result), Void))
@@ -349,7 +373,7 @@ def _table_hook(context: Context, table: str, member: str) -> Hook:
 def _as_promoted(types: TypeTable, seen: Seen, promoted: Mapping[str, str]) -> Seen:
     if seen.subject is None or seen.subject.name not in promoted:
         return seen
-    return Seen(seen.kind, seen.flags, types.struct(promoted[seen.subject.name]))
+    return replace(seen, subject=types.struct(promoted[seen.subject.name]))
 
 
 def returns_pointer(context: Context) -> bool:

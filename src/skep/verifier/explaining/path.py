@@ -55,7 +55,7 @@ class PathRecorder(Observer):
         self.moments: list[Moment] = []
         self.whole = True
 
-    def started(self, explorer: Explorer) -> None:
+    def started(self, explorer: Explorer, function: int) -> None:
         """A new function: nothing of the last one led here."""
         self.moments.clear()
         self.whole = True

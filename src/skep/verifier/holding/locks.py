@@ -153,7 +153,7 @@ def fork_failure(explorer: Explorer) -> None:
     """A resilient lock may not be had: the path on which it is not goes on behind the call with an error."""
     other = explorer.fork(explorer.index + 1)
     registers = other.frames[-1].registers
-    failed = scalar(s32=(-_LARGEST_ERROR, -1))
+    failed = scalar(s64=(-_LARGEST_ERROR, -1), s32=(-_LARGEST_ERROR, -1))
     assert failed is not None
     registers[0:6] = (number(failed), *(NOTHING,) * 5)
 

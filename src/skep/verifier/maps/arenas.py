@@ -14,22 +14,23 @@ from skep.objects.kinds import MapType
 from skep.verifier.rejection import Rejection
 from skep.verifier.states.register import ANY_NUMBER, Kind, Register, register
 from skep.verifier.steps.checks import readable, writable
+from skep.verifier.steps.step import Calling, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from skep.verifier.calls.kfunc_calls import KfuncCall
-    from skep.verifier.paths.exploration import Explorer, Instruct
+    from skep.verifier.paths.exploration import Explorer
 
 #: A cast to the kernel's address space from that of user space; the other way the halves change places.
 _TO_KERNEL: Final = 1
 
 
-def cast_address(instruction: Instruction) -> Instruct:
+def cast_address(instruction: Instruction) -> Step:
     """The step of a cast between address spaces."""
     dst, src, spaces = instruction.dst, instruction.src, instruction.imm
 
-    def step(explorer: Explorer) -> None:
+    def follow(explorer: Explorer) -> int:
         if spaces not in (_TO_KERNEL, _TO_KERNEL << 16):
             raise Rejection("addr_space_cast insn can only convert between address space 1 and 0")
         if not any(map.type is MapType.ARENA for map in explorer.context.maps.values()):
@@ -37,9 +38,9 @@ def cast_address(instruction: Instruction) -> Instruct:
         readable(explorer, src)
         writable(explorer, dst)
         explorer.registers[dst] = register(Kind.ARENA) if spaces == _TO_KERNEL else ANY_NUMBER
-        explorer.next = explorer.index + 1
+        return explorer.index + 1
 
-    return step
+    return Calling(follow)
 
 
 def _allocated(explorer: Explorer, call: KfuncCall) -> Register:

@@ -34,14 +34,16 @@ class Types(Protocol):
 class MapFacts:
     """One map of a program. Compared by identity: two maps are never the same."""
 
-    def __init__(self, spec: MapSpec, types: Types) -> None:
+    def __init__(self, spec: MapSpec, types: Types, *, is_template: bool = False) -> None:
+        """``is_template``: it says what the maps in another map are like."""
         self.spec = spec
+        self.is_template = is_template
         self.name = spec.name
         self.type: MapType = spec.type
         self.key_size = spec.key_size
         self.value_size = spec.value_size
         self.max_entries = spec.max_entries
-        self.inner: MapFacts | None = None if spec.inner is None else MapFacts(spec.inner, types)
+        self.inner: MapFacts | None = None if spec.inner is None else MapFacts(spec.inner, types, is_template=True)
         self._types = types
         flags = spec.flags | (_READ_ONLY if spec.frozen else 0)
         if spec.type in (MapType.DEVMAP, MapType.DEVMAP_HASH):

@@ -75,7 +75,7 @@ def access(explorer: Explorer, access: Access, field: SpecialField) -> Register 
         raise Rejection("store to referenced kptr disallowed", field=field)
     if field.name == "uptr":
         raise Rejection("store to uptr disallowed", field=field)
-    if access.source is None:
+    if access.source < 0:
         if not access.value.is_zero:
             raise Rejection(f"BPF_ST imm must be 0 when storing to kptr at off={field.offset}", field=field)
     elif not access.value.is_zero:
@@ -164,6 +164,8 @@ def exchange(explorer: Explorer) -> Register:
     target = field.target
     assert target is not None
     flags = MAYBE_NULL | (0 if target.of_kernel else ALLOCATED) | (PERCPU if field.name == "percpu_kptr" else 0)
+    # What may be null gets an id, before the reference gives it another.
+    explorer.new_id()
     id = references.acquire(explorer)
     return register(Kind.OBJECT, id=id, reference=id, flags=flags, subject=target)
 

@@ -79,7 +79,7 @@ def _field_at(argument: Argument, pointer: Register, name: str) -> SpecialField:
     offset = pointer.offset + signed64(pointer.scalar.value)
     field = _fields(pointer).at(offset, name)
     if field is None:
-        raise Rejection(f"{name} not found at offset={offset}", register=argument.index, pointer=pointer)
+        raise Rejection(f"{name} not found at offset={offset & 0xFFFFFFFF}", register=argument.index, pointer=pointer)
     return field
 
 

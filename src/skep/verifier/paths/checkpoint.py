@@ -37,13 +37,37 @@ class Match(Enum):
     SAME = "same"
 
 
+_PRUNE: Final = Match.PRUNE
+_SAME: Final = Match.SAME
+
+
+#: How often for each time that it was of use (and once more) a kept state may not be.
+PATIENCE: Final = 3
+
+
 class Checkpoint:
     """A kept state. ``branches`` is how many paths from it are not finished.
 
     ``precise`` holds for each frame two masks: of the registers, and of the stack slots, whose numbers matter.
     """
 
-    __slots__ = ("branches", "clean", "hits", "index", "misses", "plan", "precise", "state", "suspect")
+    __slots__ = (
+        "branches",
+        "clean",
+        "doubt",
+        "extent",
+        "hits",
+        "index",
+        "kind",
+        "misses",
+        "patience",
+        "plan",
+        "precise",
+        "state",
+        "suspect",
+        "umax",
+        "umin",
+    )
 
     def __init__(self, state: State, index: int) -> None:
         self.state = state
@@ -51,12 +75,37 @@ class Checkpoint:
         self.branches = 1
         self.hits = 0
         self.misses = 0
+        #: How many misses are too many.
+        self.patience = PATIENCE
         self.clean = False
         self.precise: list[list[int]] = [[0, 0] for _ in state.frames]
         #: What to compare once it is finished; None if that has to be made out, because marks changed.
         self.plan: list[_Entry] | None = None
+        #: If what is compared first is a register of the running frame, its index, else negative. A register fits
+        #: only if it is of this kind, lies in this range and is known to reach this far.
+        self.doubt = -1
+        self.kind = _NOTHING
+        self.umin = 0
+        self.umax = 0
+        self.extent = 0
         #: The register that differed from a later state last, the first to look at the next time.
         self.suspect = 0
+
+    def forget_plan(self) -> None:
+        """What matters has changed."""
+        self.plan = None
+        self.doubt = -1
+
+    def doubt_first(self, first: _Entry) -> None:
+        """``first`` is what is compared first from now on."""
+        self.doubt = -1
+        if first.level == len(self.state.frames) - 1 and (first.how == _PRECISE or first.how == _POINTER):
+            register = first.register
+            self.doubt = first.index
+            self.kind = register.kind
+            self.umin = register.scalar.umin
+            self.umax = register.scalar.umax
+            self.extent = register.extent
 
 
 class Identities:
@@ -142,24 +191,23 @@ def _identical(old: Register, current: Register, ids: Identities) -> bool:
 
 
 def _register_matches(old: Register, current: Register, precise: bool, ids: Identities, match: Match) -> bool:
-    if match is Match.SAME:
+    if match is _SAME:
         return _identical(old, current, ids)
     kind = old.kind
     if kind is _NOTHING:
-        return match is Match.PRUNE or current.kind is _NOTHING
+        return match is _PRUNE or current.kind is _NOTHING
     if kind is not current.kind:
         return False
     if kind is _SCALAR:
-        if not precise and match is Match.PRUNE:
+        if not precise and match is _PRUNE:
             return True
         if not within(current.scalar, old.scalar):
-            return False
-        # Linux tells a number that is some way from another from one that is not, whatever they are to each other.
-        if (old.flags ^ current.flags) & SHIFTED or (old.flags & SHIFTED and old.offset != current.offset):
             return False
         if not old.id:
             # What numbers are to each other only matters where the kept state knew of it.
             return True
+        if (old.flags ^ current.flags) & SHIFTED or (old.flags & SHIFTED and old.offset != current.offset):
+            return False
         return ids.agree_as_numbers(old.id, current.id)
     if old is current and not (old.id or old.reference):
         return True
@@ -207,10 +255,10 @@ def _stack_matches(old: Frame, current: Frame, precise: int, ids: Identities, ma
 
 
 def _slot_matches(mine: Slot, theirs: Slot | None, precise: bool, ids: Identities, match: Match) -> bool:
-    if match is not Match.PRUNE and (theirs is None or mine.bytes != theirs.bytes):
+    if match is not _PRUNE and (theirs is None or mine.bytes != theirs.bytes):
         return False
     # Bytes that may be anything match whatever is there.
-    if not mine.bytes.strip(INVALID + MISC):
+    if mine.is_anything:
         return True
     if theirs is None:
         return False
@@ -253,14 +301,30 @@ def _order(state: State) -> list[int]:
     return [kind for _, kind in sorted(held)]
 
 
-#: How an entry of a plan is compared: a number that does not matter, one that does, a pointer, a slot of the stack.
+#: How an entry of a plan is compared: a number that does not matter, one that does, a pointer; a slot of the stack
+#: whose number, if it is one, does not matter, and one where it does.
 _NUMBER: Final = 0
 _PRECISE: Final = 1
 _POINTER: Final = 2
 _SLOT: Final = 3
+_PRECISE_SLOT: Final = 4
 
-#: What a later state has to match: frame, register or slot, what it was, how to compare it, whether it matters.
-_Entry = tuple[int, int, "Register | Slot", int, bool]
+
+class _Entry:
+    """What a later state has to match: ``index`` of a register or slot of frame ``level``, ``how`` to compare it.
+
+    ``plain``: what is the very same object fits, whatever else was compared, because it has no id.
+    """
+
+    __slots__ = ("how", "index", "level", "plain", "register", "slot")
+
+    def __init__(self, level: int, index: int, how: int, register: Register, slot: Slot, plain: bool) -> None:
+        self.level = level
+        self.index = index
+        self.how = how
+        self.register = register
+        self.slot = slot
+        self.plain = plain
 
 
 def _plan(checkpoint: Checkpoint, live: Sequence[int]) -> list[_Entry]:
@@ -272,15 +336,27 @@ def _plan(checkpoint: Checkpoint, live: Sequence[int]) -> list[_Entry]:
         registers, slots = checkpoint.precise[level]
         for index in _indices(live[checkpoint.index if level == top else state.frames[level + 1].call_site]):
             register = frame.registers[index]
-            precise = bool(registers >> index & 1)
             if register.kind is _SCALAR:
-                plan.append((level, index, register, _PRECISE if precise else _NUMBER, precise))
+                if registers >> index & 1:
+                    plan.append(_Entry(level, index, _PRECISE, register, UNUSED, not register.id))
+                else:
+                    plan.append(_Entry(level, index, _NUMBER, register, UNUSED, True))
             elif register.kind is not _NOTHING:
-                plan.append((level, index, register, _POINTER, precise))
+                plain = not register.id and not register.reference
+                plan.append(_Entry(level, index, _POINTER, register, UNUSED, plain))
         for index, slot in enumerate(frame.slots):
-            if slot.bytes.strip(INVALID + MISC):
-                plan.append((level, index, slot, _SLOT, bool(slots >> index & 1)))
+            if not slot.is_anything:
+                how = _PRECISE_SLOT if slots >> index & 1 else _SLOT
+                plan.append(_Entry(level, index, how, NOTHING, slot, _is_plain(slot, how)))
+    if plan:
+        checkpoint.doubt_first(plan[0])
     return plan
+
+
+def _is_plain(slot: Slot, how: int) -> bool:
+    if slot.whole_number is not None:
+        return how == _SLOT or not slot.whole_number.id
+    return slot.object is None and not slot.register.id and not slot.register.reference
 
 
 def covers(checkpoint: Checkpoint, current: State, live: Sequence[int]) -> bool:
@@ -292,56 +368,43 @@ def covers(checkpoint: Checkpoint, current: State, live: Sequence[int]) -> bool:
     if plan is None:
         plan = checkpoint.plan = _plan(checkpoint, live)
     ids = _IDENTITIES
-    if plan:
-        # What differed last time most likely differs again.
-        level, index, mine, how, _ = plan[0]
-        if how == _PRECISE:
-            assert isinstance(mine, Register)
-            theirs = frames[level].registers[index]
-            if theirs is not mine and (theirs.kind is not _SCALAR or not within(theirs.scalar, mine.scalar)):
-                return False
-        else:
-            ids.reset()
-            if not _entry_fits(plan[0], frames, ids):
-                return False
     ids.reset()
-    if not _same_calls_and_holds(checkpoint.state, current, ids):
-        return False
     for position, entry in enumerate(plan):
-        if not _entry_fits(entry, frames, ids):
+        how = entry.how
+        if how >= _SLOT:
+            fits = _slot_fits(entry, frames[entry.level].slots, ids)
+        else:
+            theirs = frames[entry.level].registers[entry.index]
+            if how == _NUMBER:
+                fits = theirs.kind is _SCALAR
+            else:
+                fits = (theirs is entry.register and entry.plain) or _register_matches(
+                    entry.register, theirs, how == _PRECISE, ids, _PRUNE
+                )
+        if not fits:
             if position:
+                # What differed now most likely differs the next time, too.
                 plan.insert(0, plan.pop(position))
+                checkpoint.doubt_first(entry)
             return False
-    return True
+    return _same_calls_and_holds(checkpoint.state, current, ids)
 
 
-def _entry_fits(entry: _Entry, frames: list[Frame], ids: Identities) -> bool:
-    level, index, mine, how, precise = entry
-    if how == _SLOT:
-        slots = frames[level].slots
-        if index >= len(slots):
-            return False
-        theirs = slots[index]
-        assert isinstance(mine, Slot)
-        one, other = mine.whole_number, theirs.whole_number
-        if one is not None and other is not None:
-            if not precise or (one is other and not one.id):
-                return True
-            return _register_matches(one, other, True, ids, Match.PRUNE)
-        if mine.is_spill and theirs.is_spill:
-            if mine.bytes != theirs.bytes and not _bytes_match(mine.bytes, theirs.bytes):
-                return False
-            if mine.register is theirs.register and not mine.register.id and not mine.register.reference:
-                return True
-            return _register_matches(mine.register, theirs.register, precise, ids, Match.PRUNE)
-        return (mine is theirs and mine.object is None) or _slot_matches(mine, theirs, precise, ids, Match.PRUNE)
-    register = frames[level].registers[index]
-    if how == _NUMBER:
-        return register.kind is _SCALAR
-    assert isinstance(mine, Register)
-    if mine is register and not mine.id and not mine.reference:
+def _slot_fits(entry: _Entry, slots: list[Slot], ids: Identities) -> bool:
+    if entry.index >= len(slots):
+        return False
+    mine, theirs = entry.slot, slots[entry.index]
+    if mine is theirs and entry.plain:
         return True
-    return mine.kind is register.kind and _register_matches(mine, register, precise, ids, Match.PRUNE)
+    precise = entry.how == _PRECISE_SLOT
+    one, other = mine.whole_number, theirs.whole_number
+    if one is not None and other is not None:
+        return not precise or _register_matches(one, other, True, ids, _PRUNE)
+    if mine.is_spill and theirs.is_spill:
+        if mine.bytes != theirs.bytes and not _bytes_match(mine.bytes, theirs.bytes):
+            return False
+        return _register_matches(mine.register, theirs.register, precise, ids, _PRUNE)
+    return _slot_matches(mine, theirs, precise, ids, _PRUNE)
 
 
 def _same_calls_and_holds(old: State, current: State, ids: Identities) -> bool:
@@ -425,17 +488,20 @@ def _differ(one: Register, other: Register) -> bool:
     )
 
 
+_BELOW_R10: Final = (1 << 10) - 1
+
+
 def forget_dead(checkpoint: Checkpoint, live: Sequence[int], alive: Sequence[int]) -> None:
     """Take from a finished checkpoint what nothing onwards reads. ``alive`` are the live slots of each frame."""
     state = checkpoint.state
     top = len(state.frames) - 1
     for level, frame in enumerate(state.frames):
         mask = live[checkpoint.index if level == top else state.frames[level + 1].call_site]
-        for index in range(10):
-            if not mask >> index & 1:
-                frame.registers[index] = NOTHING
-        for index in range(len(frame.slots)):
-            if not alive[level] >> index & 1:
+        for index in _indices(~mask & _BELOW_R10):
+            frame.registers[index] = NOTHING
+        read = alive[level]
+        for index, slot in enumerate(frame.slots):
+            if slot is not UNUSED and not read >> index & 1:
                 frame.slots[index] = UNUSED
     checkpoint.clean = True
-    checkpoint.plan = None
+    checkpoint.forget_plan()

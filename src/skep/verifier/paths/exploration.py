@@ -7,21 +7,21 @@ was seen to go by (its processed and total counts agree).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from skep.verifier.paths import precision
-from skep.verifier.paths.checkpoint import Checkpoint, Match, covers, forget_dead, matches, may_be_same
+from skep.verifier.paths.checkpoint import PATIENCE, Checkpoint, Match, covers, forget_dead, matches, may_be_same
 from skep.verifier.paths.stack_liveness import StackLiveness
 from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.stack import iterators
-from skep.verifier.states.register import Register
-from skep.verifier.states.state import Frame, State
+from skep.verifier.states.register import Kind, Register
+from skep.verifier.states.state import Frame, Linked, State
 
 if TYPE_CHECKING:
     from skep.verifier.context import Context
     from skep.verifier.paths.flow import Flow
     from skep.verifier.paths.observer import Observer
+    from skep.verifier.steps.step import Step
     from skep.verifier.structure import Structure
 
 #: Instructions followed on all paths together.
@@ -29,9 +29,8 @@ INSTRUCTION_LIMIT: Final = 1_000_000
 #: Forks that wait to be followed.
 WAITING_LIMIT: Final = 8192
 _LONGEST_HISTORY: Final = 40
-
-#: One instruction, prepared: it changes ``explorer.state`` and sets ``explorer.next``.
-Instruct = Callable[["Explorer"], None]
+#: How often for each time that it was of use (and once more) an unfinished state in a loop without count may not be.
+_PATIENCE_IN_LOOP: Final = 64
 
 
 class _Loops:
@@ -46,15 +45,17 @@ class Explorer:
     """One function's paths (the main program's, or a global function's) and what was found out on them."""
 
     def __init__(
-        self, context: Context, structure: Structure, flow: Flow, instructs: list[Instruct], liveness: StackLiveness
+        self, context: Context, structure: Structure, flow: Flow, steps: list[Step], liveness: StackLiveness
     ) -> None:
         self.context = context
         self.structure = structure
         self.flow = flow
         self.liveness = liveness
-        self._instructs = instructs
-        #: By instruction and by the call that the running function came from, as Linux keeps them apart.
-        self._explored: dict[tuple[int, int], list[Checkpoint]] = {}
+        self._steps = steps
+        #: By the call that the running function came from and by instruction, as Linux keeps them apart.
+        self._explored: dict[int, dict[int, list[Checkpoint]]] = {}
+        #: Those of the call that the running function came from.
+        self._here: dict[int, list[Checkpoint]] = {}
         #: Instructions with a kept state that was finished and not yet rid of what is dead.
         self._unclean: set[int] = set()
         self._waiting: list[tuple[State, int, int]] = []
@@ -64,7 +65,9 @@ class Explorer:
         self.total_states = 0
         self.peak_states = 0
         self.most_states = 0
+        #: Jumps, calls and ends followed since a state was kept last, and the instructions followed until then.
         self.jumps = 0
+        self._kept_at = 0
         self.called_globals: set[int] = set()
         self.deepest: list[int] = [0] * len(structure.subprograms)
         self.visits: list[int] = [0] * len(structure.instructions)
@@ -75,14 +78,14 @@ class Explorer:
         self.registers: list[Register] = self.frame.registers
         self.sources: list[int] = self.frame.sources
         self.index = 0
-        self.next = 0
-        self._previous = -1
-        #: Whether the running instruction is in the history already.
-        self._noted = False
+        #: The last instruction that was noted in the history, as the number of those followed.
+        self._noted = 0
         #: The frame and slot that the running load or store found a spilled register in, or left one.
         self.used: tuple[int, int] | None = None
-        self._jumps_at_last = 0
-        self._processed_at_last = 0
+        #: The numbers that the running jump refined together.
+        self.linked: Linked = ()
+        #: The instruction that led to where a state may be kept.
+        self._previous = -1
         self._last_id = 0
         #: Told what happens, if there is one.
         self.observer: Observer | None = None
@@ -105,6 +108,10 @@ class Explorer:
         self.frame = state.frames[-1]
         self.registers = self.frame.registers
         self.sources = self.frame.sources
+        here = self._explored.get(self.frame.call_site)
+        if here is None:
+            here = self._explored[self.frame.call_site] = {}
+        self._here = here
 
     def fork(self, target: int) -> State:
         """A copy of the state that will go on at ``target`` when this path is finished."""
@@ -123,29 +130,39 @@ class Explorer:
             raise Rejection(f"The sequence of {len(self._waiting)} jumps is too complex for async cb.")
 
     @property
+    def waiting(self) -> int:
+        """How many forks have not been followed yet."""
+        return len(self._waiting)
+
+    @property
     def sleepable(self) -> bool:
         """Whether what runs here may sleep: the program, or a function that something calls later."""
         known = self.state.sleepable
         return self.context.sleepable if known is None else known
 
-    def end_path(self) -> None:
-        """This path is finished."""
-        self.next = -1
-
     def remember(self, stack: tuple[int, int] | None = None) -> None:
         """Linux keeps the running instruction in its history; ``stack`` is the frame and slot of a spill or fill."""
         if stack is not None:
             self.used = stack
-        if not self._noted:
-            self._noted = True
+        if self._noted != self.processed:
+            self._noted = self.processed
             self.state.history_length += 1
+
+    def remark(self, line: str) -> None:
+        """What Linux prints of the running instruction though it permits it."""
+        if self.observer is not None:
+            self.observer.remarked(self, line)
 
     def mark_precise(self, register: int) -> None:
         """A decision depends on the number in a register."""
+        if self.observer is not None and self.registers[register].kind is Kind.SCALAR:
+            self.observer.marked(self, register)
         precision.mark(self.state, register)
 
     def mark_slot_precise(self, frame: int, slot: int) -> None:
         """A decision depends on the number spilled in a stack slot."""
+        if self.observer is not None:
+            self.observer.marked_slot(self, frame, slot)
         precision.mark_slot(self.state, frame, slot)
 
     def use_stack(self, frame: Frame, bytes: int) -> None:
@@ -158,45 +175,48 @@ class Explorer:
     def run(self, start: int, state: State) -> None:
         """Follow all paths of ``state`` from ``start``. Raises Rejection for the first that is not safe."""
         self.enter(state)
-        self._previous = -1
-        self.index = start
-        instructs, pauses, landings, visits = self._instructs, self.flow.pauses, self.flow.landings, self.visits
         observer = self.observer
-        if observer is not None:
-            observer.started(self)
+        index, previous = start, -1
         forked_at, processed_then = -1, 0
         while True:
-            index = self.index
-            self._noted = False
-            self.processed += 1
-            if self.processed > self.limit:
-                raise self._too_large()
-            visits[index] += 1
-            if pauses[index] and self._is_known(index):
-                self.next = -1
-                if observer is not None:
-                    observer.known(self, self._previous, len(self._waiting))
-            else:
-                if landings[index]:
-                    self.remember()
-                if observer is not None:
-                    observer.step(self, len(self._waiting))
-                instructs[index](self)
-            if self.next >= 0:
-                self._previous = index
-                self.index = self.next
-                continue
+            self._follow(index, previous)
             self._finished(self.state)
+            if observer is not None:
+                observer.ended(self)
             if forked_at >= 0:
                 spent = self.processed - processed_then
                 self.branch_costs[forked_at] = self.branch_costs.get(forked_at, 0) + spent
             if not self._waiting:
                 return
-            state, self.index, self._previous = self._waiting.pop()
-            forked_at, processed_then = self._previous, self.processed
+            state, index, previous = self._waiting.pop()
+            forked_at, processed_then = previous, self.processed
+            self.index = index
             self.enter(state)
             if observer is not None:
-                observer.resumed(self, self._previous, len(self._waiting))
+                observer.resumed(self, previous, len(self._waiting))
+
+    def _follow(self, index: int, previous: int) -> None:
+        """Follow one path, which came from ``previous``, from ``index`` to its end."""
+        steps, pauses, landings, visits = self._steps, self.flow.pauses, self.flow.landings, self.visits
+        observer = self.observer
+        while index >= 0:
+            self.index = index
+            self.processed += 1
+            if self.processed > self.limit:
+                raise self._too_large()
+            visits[index] += 1
+            if pauses[index]:
+                self._previous = previous
+                if self._is_known(index):
+                    if observer is not None:
+                        observer.known(self, previous, len(self._waiting))
+                    return
+                if landings[index]:
+                    self.remember()
+            if observer is not None:
+                observer.step(self, len(self._waiting))
+            previous = index
+            index = steps[index].follow(self)
 
     def _finished(self, state: State) -> None:
         checkpoint = state.parent
@@ -205,6 +225,8 @@ class Explorer:
             if checkpoint.branches:
                 return
             self._unclean.add(checkpoint.index)
+            if self.observer is not None:
+                self.observer.finished(self, checkpoint)
             if self._loops:
                 self._leave_loop(checkpoint)
             checkpoint = checkpoint.state.parent
@@ -214,9 +236,16 @@ class Explorer:
             return NotCovered(f"more than {self.limit} instructions on all paths, as many as were asked for")
         return Rejection(f"BPF program is too large. Processed {self.processed} insn")
 
+    def begin(self, function: int) -> None:
+        """A function is followed on its own from now on: states of the last one mean nothing for it."""
+        self.forget_states()
+        if self.observer is not None:
+            self.observer.started(self, function)
+
     def forget_states(self) -> None:
-        """Another function is followed from now on: states of the last one mean nothing for it."""
+        """Drop what was kept."""
         self._explored = {}
+        self._here = {}
         self._loops = {}
 
     # Keeping and comparing states.
@@ -224,44 +253,57 @@ class Explorer:
     def _is_known(self, index: int) -> bool:
         """Whether the state need not be followed from here; if it is followed, it may be kept."""
         state = self.state
-        flow = self.flow
-        jumps, processed = self.jumps - self._jumps_at_last, self.processed - self._processed_at_last
-        open_loop = flow.forced[index]
+        open_loop = self.flow.forced[index]
         forced = open_loop or state.history_length > _LONGEST_HISTORY
-        keep = forced or (jumps >= 2 and processed >= 8)
-        kept = self._explored.get((index, self.frame.call_site))
+        keep = forced or (self.jumps >= 2 and self.processed - self._kept_at >= 8)
+        kept = self._here.get(index)
         if kept is not None:
             if index in self._unclean:
                 self._clean_finished(kept, index)
-            young = not forced and jumps < 20 and processed < 100
-            live = flow.live
-            useless: list[Checkpoint] = []
+            registers = self.registers
+            has_loops = bool(self._loops)
+            useless: list[Checkpoint] | None = None
             for checkpoint in kept:
-                patience = 3
+                patience = checkpoint.patience
                 if checkpoint.branches:
                     if self._is_same_again(checkpoint, index):
                         self._go_round(checkpoint, state, index)
                         self._drop(kept, useless)
                         return True
-                    if young:
+                    if keep and not forced and self.jumps < 20 and self.processed - self._kept_at < 100:
                         keep = False
                     if open_loop:
-                        patience = 64
+                        patience = (checkpoint.hits + 1) * _PATIENCE_IN_LOOP
+                elif has_loops and self._is_open_loop(checkpoint):
+                    if matches(checkpoint, state, self.flow.live, Match.WITHIN):
+                        self._arrive(checkpoint, state, index)
+                        self._add_edge(checkpoint, state)
+                        self._drop(kept, useless)
+                        return True
                 else:
-                    loop = bool(self._loops) and self._is_open_loop(checkpoint)
-                    if matches(checkpoint, state, live, Match.WITHIN) if loop else covers(checkpoint, state, live):
-                        checkpoint.hits += 1
-                        if flow.landings[index]:
-                            self.remember()
-                        precision.inherit(checkpoint, state)
-                        if loop:
-                            self._add_edge(checkpoint, state)
+                    doubt = checkpoint.doubt
+                    fits = True
+                    if doubt >= 0:
+                        doubtful = registers[doubt]
+                        scalar = doubtful.scalar
+                        fits = (
+                            checkpoint.extent <= doubtful.extent
+                            and checkpoint.umin <= scalar.umin
+                            and scalar.umax <= checkpoint.umax
+                            and checkpoint.kind is doubtful.kind
+                        )
+                    if fits and covers(checkpoint, state, self.flow.live):
+                        self._arrive(checkpoint, state, index)
                         self._drop(kept, useless)
                         return True
                 if keep:
                     checkpoint.misses += 1
-                if checkpoint.misses > checkpoint.hits * patience + patience:
+                elif not open_loop:
+                    continue
+                if checkpoint.misses > patience:
                     # It is unlikely to be of use any more.
+                    if useless is None:
+                        useless = []
                     useless.append(checkpoint)
             self._drop(kept, useless)
             if len(kept) > self.most_states:
@@ -270,18 +312,34 @@ class Explorer:
             self._keep(index)
         return False
 
+    def _arrive(self, checkpoint: Checkpoint, state: State, index: int) -> None:
+        """The path ends at a state that covers it: what mattered there matters here."""
+        checkpoint.hits += 1
+        checkpoint.patience += PATIENCE
+        if self.flow.landings[index]:
+            self.remember()
+        self._inherit(checkpoint, state)
+
     def _clean_finished(self, kept: list[Checkpoint], index: int) -> None:
         """Take what is dead from states that were finished since the last visit."""
         self._unclean.discard(index)
         for checkpoint in kept:
             if checkpoint.branches or checkpoint.clean:
                 continue
-            if checkpoint.state.call_sites() == self.state.call_sites() and not self._is_open_loop(checkpoint):
+            same = len(self.state.frames) == 1 or checkpoint.state.call_sites() == self.state.call_sites()
+            if same and not self._is_open_loop(checkpoint):
                 self._clean(checkpoint)
             else:
                 self._unclean.add(index)
 
-    def _drop(self, kept: list[Checkpoint], useless: list[Checkpoint]) -> None:
+    def _inherit(self, checkpoint: Checkpoint, state: State) -> bool:
+        if self.observer is not None:
+            self.observer.inherited(self, checkpoint, state)
+        return precision.inherit(checkpoint, state)
+
+    def _drop(self, kept: list[Checkpoint], useless: list[Checkpoint] | None) -> None:
+        if useless is None:
+            return
         for checkpoint in useless:
             kept.remove(checkpoint)
             self.peak_states -= not checkpoint.branches
@@ -316,15 +374,22 @@ class Explorer:
         state = self.state
         self.total_states += 1
         self.peak_states += 1
-        self._jumps_at_last = self.jumps
-        self._processed_at_last = self.processed
+        self.jumps = 0
+        self._kept_at = self.processed
         checkpoint = Checkpoint(state.copy(), index)
-        self._explored.setdefault((index, self.frame.call_site), []).insert(0, checkpoint)
-        self._enter_loop(checkpoint)
+        kept = self._here.get(index)
+        if kept is None:
+            self._here[index] = [checkpoint]
+        else:
+            kept.insert(0, checkpoint)
+        if self.flow.has_open_loops:
+            self._enter_loop(checkpoint)
         for frame in state.frames:
             frame.kept()
         state.parent = checkpoint
         state.history_length = 0
+        if self.observer is not None:
+            self.observer.kept(self, checkpoint, self._previous)
 
     def _clean(self, checkpoint: Checkpoint) -> None:
         state = checkpoint.state
@@ -346,11 +411,10 @@ class Explorer:
         return found
 
     def _enter_loop(self, checkpoint: Checkpoint) -> None:
-        if self.flow.has_open_loops:
-            for key in self._loop_of(checkpoint):
-                loops = self._loops.setdefault(key, _Loops())
-                if loops.entry is None:
-                    loops.entry = checkpoint
+        for key in self._loop_of(checkpoint):
+            loops = self._loops.setdefault(key, _Loops())
+            if loops.entry is None:
+                loops.entry = checkpoint
 
     def _is_open_loop(self, checkpoint: Checkpoint) -> bool:
         if not self._loops:
@@ -358,17 +422,17 @@ class Explorer:
         return any(key in self._loops and self._loops[key].edges for key in self._loop_of(checkpoint))
 
     def _go_round(self, checkpoint: Checkpoint, state: State, index: int) -> None:
-        checkpoint.hits += 1
-        if self.flow.landings[index]:
-            self.remember()
-        precision.inherit(checkpoint, state)
+        self._arrive(checkpoint, state, index)
         if not self.flow.calls_back[index]:
             # Linux does not keep a loop of callbacks open for marks that go round.
             self._add_edge(checkpoint, state)
 
     def _add_edge(self, checkpoint: Checkpoint, state: State) -> None:
         for key in self._loop_of(checkpoint):
-            self._loops.setdefault(key, _Loops()).edges.append((checkpoint, state.copy()))
+            again = state.copy()
+            self._loops.setdefault(key, _Loops()).edges.append((checkpoint, again))
+            if self.observer is not None:
+                self.observer.looped(self, checkpoint, again)
 
     def _leave_loop(self, checkpoint: Checkpoint) -> None:
         for key in self._loop_of(checkpoint):
@@ -377,8 +441,8 @@ class Explorer:
                 continue
             for _ in range(64):
                 changed = False
-                for target, state in loops.edges:
-                    changed |= precision.inherit(target, state)
+                for target, state in reversed(loops.edges):
+                    changed |= self._inherit(target, state)
                 if not changed:
                     break
             else:

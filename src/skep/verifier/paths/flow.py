@@ -8,9 +8,12 @@ count when states are compared.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 
+from skep.isa.instruction import Instruction
 from skep.isa.meaning import Atomic, Branch, Call, Exit, Goto, LoadAcquire, MayGoto, PacketLoad, WideLoad
+from skep.isa.row import RegisterRole
 from skep.objects.spec import KfuncReference
 from skep.stdlib import prototypes
 from skep.stdlib.kfuncs import KFUNCS, KfuncFlag
@@ -20,6 +23,7 @@ from skep.verifier.structure import Structure
 
 _ARGUMENTS = 0b111110
 _SCRATCHED = 0b111111
+_ALL = (1 << 10) - 1
 
 #: Helpers that call a function of the program before they return, however often.
 CALLBACK_HELPERS = frozenset(
@@ -52,11 +56,13 @@ class Flow:
         self.forced = [False] * count
         self.calls_back = [False] * count
         self.asks_iterator = [False] * count
+        #: Calls of helpers and kernel functions that have functions of the program called, now or later.
+        self.callers: frozenset[int] = frozenset()
         self._walk()
         self.live = _live_registers(structure, kfunc_parameters)
         self.has_open_loops = any(self.forced)
         #: The loop that each slot lies in, as a number from 1 on; 0 for none. Only for programs with open loops.
-        self.components = _components(structure) if self.has_open_loops else [0] * count
+        self.components = components(structure) if self.has_open_loops else [0] * count
 
     def _walk(self) -> None:
         """Follow every edge once; what is not found is unreachable."""
@@ -93,7 +99,7 @@ class Flow:
         structure = self.structure
         instruction = structure.instructions[slot]
         row = structure.rows[slot]
-        edges = structure.successors(slot)
+        edges = structure.successors[slot]
         match None if row is None else row.meaning:
             case Goto():
                 self.pauses[edges[0]] = self.landings[edges[0]] = True
@@ -102,9 +108,9 @@ class Flow:
                 self.forced[slot] |= isinstance(jump, MayGoto)
                 target = slot + 1 + instruction.offset
                 self.pauses[target] = self.landings[target] = True
-            case Call(target=target):
-                self._call(slot, target)
-                if target == "subprogram":
+            case Call(target=called):
+                self._call(slot, called)
+                if called == "subprogram":
                     callee = slot + 1 + instruction.imm
                     self._enter(slot, callee)
                     return (*edges, callee)
@@ -122,11 +128,15 @@ class Flow:
         if target == "helper":
             if number == _TIMER_SET_CALLBACK:
                 self.pauses[slot] = True
+                self.callers |= {slot}
             if number in CALLBACK_HELPERS:
+                self.callers |= {slot}
                 self.calls_back[slot] = self.forced[slot] = self.pauses[slot] = self.landings[slot] = True
         elif target == "kfunc" and self._kfunc(slot) in CALLBACK_KFUNCS:
+            self.callers |= {slot}
             self.calls_back[slot] = self.forced[slot] = self.pauses[slot] = self.landings[slot] = True
         elif target == "kfunc" and self._kfunc(slot) in CALLBACK_SETTERS:
+            self.callers |= {slot}
             self.pauses[slot] = True
         elif target == "kfunc" and self._is_next(slot):
             self.asks_iterator[slot] = self.forced[slot] = self.pauses[slot] = True
@@ -149,6 +159,7 @@ class Flow:
         self.pauses[callee] = self.landings[callee] = True
 
 
+@cache
 def _helper_reads(number: int) -> int:
     """A bit for each argument register of a helper."""
     if number not in prototypes.NAMES:
@@ -157,12 +168,18 @@ def _helper_reads(number: int) -> int:
     return (2 << count) - 2
 
 
+#: Instructions of which the table does not say which registers they read and write as Linux sees it.
+_OWN_REGISTERS = (Call, Exit, Atomic, LoadAcquire, PacketLoad)
+
+
 def _reads_and_writes(structure: Structure, slot: int, kfunc_parameters: Mapping[int, int]) -> tuple[int, int]:
     """Bits of the registers that an instruction reads and those that it writes."""
     row = structure.rows[slot]
     if row is None:
         return 0, 0
     instruction = structure.instructions[slot]
+    if not isinstance(row.meaning, _OWN_REGISTERS):
+        return _registers(row.reads, instruction), _registers(row.writes, instruction)
     match row.meaning:
         case Call(target="helper"):
             return _helper_reads(instruction.imm), _SCRATCHED
@@ -177,23 +194,23 @@ def _reads_and_writes(structure: Structure, slot: int, kfunc_parameters: Mapping
             return reads, 0 if result is None else 1 if result == "r0" else 1 << instruction.src
         case LoadAcquire():
             return 1 << instruction.src, 1 << instruction.dst
-        case PacketLoad(indirect=indirect):
-            return 1 << 6 | (1 << instruction.src if indirect else 0), _SCRATCHED
-        case _:
-            numbers = {"dst": instruction.dst, "src": instruction.src}
-            reads = writes = 0
-            for role in row.reads:
-                reads |= 1 << (numbers[role] if isinstance(role, str) else role)
-            for role in row.writes:
-                writes |= 1 << (numbers[role] if isinstance(role, str) else role)
-            return reads, writes
+        case PacketLoad():
+            # Linux takes these to read everything.
+            return _ALL, 0
+
+
+def _registers(roles: tuple[RegisterRole, ...], instruction: Instruction) -> int:
+    found = 0
+    for role in roles:
+        found |= 1 << (instruction.dst if role == "dst" else instruction.src if role == "src" else role)
+    return found
 
 
 def _live_registers(structure: Structure, kfunc_parameters: Mapping[int, int]) -> list[int]:
     count = len(structure.instructions)
     live = [0] * count
     table = [
-        (slot, *_reads_and_writes(structure, slot, kfunc_parameters), structure.successors(slot))
+        (slot, *_reads_and_writes(structure, slot, kfunc_parameters), structure.successors[slot])
         for slot in range(count - 1, -1, -1)
         if structure.rows[slot] is not None
     ]
@@ -211,7 +228,7 @@ def _live_registers(structure: Structure, kfunc_parameters: Mapping[int, int]) -
     return live
 
 
-def _components(structure: Structure) -> list[int]:
+def components(structure: Structure) -> list[int]:
     """Strongly connected components of more than one slot (or of one that goes to itself), numbered (Tarjan)."""
     count = len(structure.rows)
     found = [0] * count
@@ -223,7 +240,7 @@ def _components(structure: Structure) -> list[int]:
     for start in range(count):
         if order[start] or structure.rows[start] is None:
             continue
-        work = [(start, iter(structure.successors(start)))]
+        work = [(start, iter(structure.successors[start]))]
         visited += 1
         order[start] = lowest[start] = visited
         path.append(start)
@@ -236,7 +253,7 @@ def _components(structure: Structure) -> list[int]:
                     order[successor] = lowest[successor] = visited
                     path.append(successor)
                     on_path[successor] = True
-                    work.append((successor, iter(structure.successors(successor))))
+                    work.append((successor, iter(structure.successors[successor])))
                     break
                 if on_path[successor]:
                     lowest[slot] = min(lowest[slot], order[successor])
@@ -252,7 +269,7 @@ def _components(structure: Structure) -> list[int]:
                         members.append(member)
                         if member == slot:
                             break
-                    if len(members) > 1 or slot in structure.successors(slot):
+                    if len(members) > 1 or slot in structure.successors[slot]:
                         components += 1
                         for member in members:
                             found[member] = components

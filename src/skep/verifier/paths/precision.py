@@ -65,7 +65,7 @@ def everything(state: State) -> bool:
     changed = False
     checkpoint = state.parent
     while checkpoint is not None:
-        checkpoint.plan = None
+        checkpoint.forget_plan()
         for frame, masks in zip(checkpoint.state.frames, checkpoint.precise, strict=True):
             for number, register in enumerate(frame.registers):
                 if register.kind is _SCALAR and not masks[0] >> number & 1:
@@ -99,7 +99,7 @@ def _tell(state: State, sources: int) -> bool:
         for level, frame in enumerate(kept.frames):
             part = rest & FRAME_MASK
             if part:
-                checkpoint.plan = None
+                checkpoint.forget_plan()
                 marks = checkpoint.precise[level]
                 wanted = part & REGISTER_MASK & ~marks[0]
                 while wanted:

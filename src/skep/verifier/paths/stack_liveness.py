@@ -6,6 +6,10 @@ from a function to those that called it. Path-insensitive: a slot is dead only i
 reads it before it is overwritten. Paths not seen yet do not matter for states whose every way onwards is finished.
 
 A set of slots is an integer with a bit for each, 64 bits a frame.
+
+What is live grows as reads are seen. It shrinks where an instruction is seen for the first time and turns out to
+overwrite what was taken to be live before it: then only what was live because of that is made out anew, when it is
+asked for.
 """
 
 from __future__ import annotations
@@ -22,20 +26,24 @@ def bit(frame: int, slot: int) -> int:
     return 1 << (frame << 6) + slot
 
 
-class _Instance:
-    """One function as reached by one chain of calls. ``live`` is, by instruction, what is live before it."""
+class Instance:
+    """One function as reached by one chain of calls. ``live`` is, by instruction, what is live before it.
 
-    __slots__ = ("chain", "end", "live", "outer", "reads", "stale", "start", "writes")
+    ``killed`` are the slots that an instruction turned out to overwrite and that are still taken for live before it,
+    ``exposed`` the instructions that turned out to overwrite less than before: neither has been followed up yet.
+    """
 
-    def __init__(self, chain: Chain, start: int, end: int, outer: _Instance | None) -> None:
+    __slots__ = ("chain", "exposed", "killed", "live", "outer", "reads", "start", "writes")
+
+    def __init__(self, chain: Chain, start: int, outer: Instance | None) -> None:
         self.chain = chain
         self.start = start
-        self.end = end
         self.outer = outer
         self.reads: dict[int, int] = {}
         self.writes: dict[int, int] = {}
         self.live: dict[int, int] = {}
-        self.stale = False
+        self.killed: dict[int, int] = {}
+        self.exposed: list[int] = []
 
 
 class StackLiveness:
@@ -43,70 +51,98 @@ class StackLiveness:
 
     def __init__(self, structure: Structure) -> None:
         self._structure = structure
-        self._instances: dict[tuple[Chain, int], _Instance] = {}
-        self._predecessors: dict[int, list[int]] = {}
+        self._instances: dict[tuple[Chain, int], Instance] = {}
+        self._successors = structure.successors
+        self._predecessors: list[list[int]] = [[] for _ in structure.rows]
         for slot, row in enumerate(structure.rows):
             if row is not None:
-                for successor in structure.successors(slot):
-                    self._predecessors.setdefault(successor, []).append(slot)
+                for successor in structure.successors[slot]:
+                    if successor < len(structure.rows):
+                        self._predecessors[successor].append(slot)
 
-    def _instance(self, state: State, depth: int) -> _Instance:
+    def _instance(self, state: State, depth: int) -> Instance:
+        frame = state.frames[depth]
+        if frame.instance is not None:
+            return frame.instance
         chain = tuple([frame.call_site for frame in state.frames[1 : depth + 1]]) if depth else ()
-        function = state.frames[depth].subprogram
+        function = frame.subprogram
         found = self._instances.get((chain, function))
         if found is None:
             outer = self._instance(state, depth - 1) if depth else None
-            bounds = self._structure.subprograms[function]
-            found = self._instances[chain, function] = _Instance(chain, bounds.start, bounds.end, outer)
+            start = self._structure.subprograms[function].start
+            found = self._instances[chain, function] = Instance(chain, start, outer)
+        frame.instance = found
         return found
 
     def read(self, state: State, instruction: int, slots: int) -> None:
         """``instruction`` of the running function may read ``slots``."""
-        self._read(self._instance(state, len(state.frames) - 1), instruction, slots)
+        instance = state.frames[-1].instance or self._instance(state, len(state.frames) - 1)
+        if slots & ~instance.reads.get(instruction, 0):
+            self._read(instance, instruction, slots)
 
-    def _read(self, instance: _Instance, instruction: int, slots: int) -> None:
+    def _read(self, instance: Instance, instruction: int, slots: int) -> None:
         before = instance.reads.get(instruction, 0)
         if slots & ~before:
             instance.reads[instruction] = before | slots
-            self._spread(instance, [instruction], slots)
+            self._spread(instance, [instruction])
 
     def wrote(self, state: State, instruction: int, slots: int) -> None:
         """``instruction`` of the running function overwrote ``slots`` this time, and no others whole."""
-        instance = self._instance(state, len(state.frames) - 1)
-        before = instance.writes.get(instruction)
-        if before is None:
+        instance = state.frames[-1].instance or self._instance(state, len(state.frames) - 1)
+        before = instance.writes.get(instruction, -1)
+        if before < 0:
             instance.writes[instruction] = slots
-            if slots & instance.live.get(instruction, 0):
-                instance.stale = True
+            killed = slots & instance.live.get(instruction, 0)
+            if killed:
+                instance.killed[instruction] = killed
         elif before & ~slots:
             instance.writes[instruction] = before & slots
-            instance.stale = True
+            instance.exposed.append(instruction)
 
-    def _spread(self, instance: _Instance, waiting: list[int], slots: int) -> None:
+    def _spread(self, instance: Instance, waiting: list[int]) -> None:
         """Let what is live before the ``waiting`` instructions flow backwards."""
         live, reads, writes = instance.live, instance.reads, instance.writes
-        predecessors = self._predecessors
+        successors, predecessors = self._successors, self._predecessors
         depth = len(instance.chain)
         while waiting:
             at = waiting.pop()
             after = 0
-            for successor in self._structure.successors(at):
+            for successor in successors[at]:
                 after |= live.get(successor, 0)
-            before = after & ~writes.get(at, 0) | reads.get(at, 0)
-            if before == live.get(at, 0):
+            known = live.get(at, 0)
+            before = after & ~writes.get(at, 0) | reads.get(at, 0) | known
+            if before == known:
                 continue
             live[at] = before
             if at == instance.start and instance.outer is not None:
                 outer = before & (1 << (depth << 6)) - 1
                 if outer:
                     self._read(instance.outer, instance.chain[-1], outer)
-            waiting += predecessors.get(at, ())
+            waiting += predecessors[at]
 
-    def _refresh(self, instance: _Instance) -> None:
-        if instance.stale:
-            instance.stale = False
-            instance.live = {}
-            self._spread(instance, sorted(instance.reads), 0)
+    def _refresh(self, instance: Instance) -> None:
+        """Take back what was live only because an overwriting instruction was not known to overwrite."""
+        if not instance.killed and not instance.exposed:
+            return
+        live, reads, writes = instance.live, instance.reads, instance.writes
+        doubtful = list(instance.killed.items())
+        changed = instance.exposed
+        instance.killed = {}
+        instance.exposed = []
+        while doubtful:
+            at, slots = doubtful.pop()
+            known = live.get(at, 0)
+            gone = slots & known & ~reads.get(at, 0)
+            if not gone:
+                continue
+            # Another way may still read it: that is found out once all that is in doubt is taken back.
+            live[at] = known & ~gone
+            changed.append(at)
+            for before in self._predecessors[at]:
+                rest = gone & ~writes.get(before, 0)
+                if rest:
+                    doubtful.append((before, rest))
+        self._spread(instance, changed)
 
     def alive(self, state: State, index: int, depth: int) -> int:
         """The slots of frame ``depth`` that may be read from ``index`` on, one bit each."""

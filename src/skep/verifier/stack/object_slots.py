@@ -7,7 +7,7 @@ Rules and messages were observed on Linux 6.18.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from skep.verifier.numbers.scalar import signed64
 from skep.verifier.paths.stack_liveness import bit
@@ -19,6 +19,9 @@ from skep.verifier.states.stack_objects import Dynptr, StackObject, parts
 if TYPE_CHECKING:
     from skep.verifier.paths.exploration import Explorer
     from skep.verifier.states.state import Frame, State
+
+
+_MEMORY: Final = Kind.MEMORY
 
 
 def first_slot(pointer: Register, count: int) -> int | None:
@@ -73,7 +76,7 @@ def void(state: State, frame: Frame, first: int, id: int) -> int:
 
 def _forget_slices(state: State, id: int) -> None:
     def is_slice(one: Register) -> bool:
-        return one.kind is Kind.MEMORY and one.subject == id
+        return one.kind is _MEMORY and one.subject == id
 
     for frame in state.frames:
         for index, one in enumerate(frame.registers):

@@ -15,7 +15,7 @@ from skep.verifier.rejection import Rejection
 from skep.verifier.stack import object_slots
 from skep.verifier.states import slots
 from skep.verifier.states.register import ANY_NUMBER, NULL, Kind, Register, with_id
-from skep.verifier.states.slots import DATA, INVALID, MISC, SLOT_SIZE, SPILL, STACK_SIZE, UNUSED, ZERO
+from skep.verifier.states.slots import DATA, INVALID, MISC, SLOT_SIZE, SPILL, STACK_SIZE, UNUSED, ZERO, Slot
 from skep.verifier.states.stack_objects import Dynptr
 from skep.verifier.states.state import Frame
 from skep.verifier.steps.arithmetic_steps import shared
@@ -56,6 +56,36 @@ def bounds(explorer: Explorer, index: int, pointer: Register, offset: int, size:
     return least, greatest
 
 
+class Place:
+    """A place on the stack: ``size`` bytes from byte ``start`` of slot ``number`` on, of frame ``frame``."""
+
+    __slots__ = ("bit", "frame", "number", "size", "start")
+
+    def __init__(self, frame: int, number: int, start: int, size: int) -> None:
+        self.frame: Final = frame
+        self.number: Final = number
+        self.start: Final = start
+        self.size: Final = size
+        #: The slot, as a set of one.
+        self.bit: Final = bit(frame, number)
+
+
+def place_of(pointer: Register, offset: int, size: int) -> Place | None:
+    """Where an access through a pointer to the stack, that was found in order, always is; None if that varies."""
+    if not pointer.scalar.is_constant:
+        return None
+    number, start = place(signed64(pointer.scalar.value) + pointer.offset + offset)
+    return Place(pointer.frame, number, start, size)
+
+
+def _reached(explorer: Explorer, place: Place) -> Frame:
+    """The frame of a place, with the slot known."""
+    frame = explorer.state.frames[place.frame]
+    if place.number >= len(frame.slots):
+        grow(explorer, frame, (place.number + 1) * SLOT_SIZE)
+    return frame
+
+
 def grow(explorer: Explorer, frame: Frame, size: int) -> None:
     """Make the known part of a frame's stack at least ``size`` bytes."""
     needed = (size + SLOT_SIZE - 1) // SLOT_SIZE
@@ -74,15 +104,21 @@ def load(explorer: Explorer, index: int, pointer: Register, offset: int, size: i
         check_readable(index, pointer, frame, least, greatest, size)
         return _bytes_read(frame, least, greatest + size)
     number, start = place(least)
-    spilled = frame.slots[number]
-    explorer.liveness.read(explorer.state, explorer.index, bit(frame.index, number))
-    if not spilled.is_spill:
-        if spilled.bytes[start] not in _PLAIN:
-            raise Rejection(
-                f"invalid read from stack off {least}+0 size {size}", register=index, object=spilled.object
-            )
-        return _bytes_read(frame, least, least + size)
-    return _fill(explorer, frame, number, start, size)
+    return load_from(explorer, index, Place(pointer.frame, number, start, size))
+
+
+def load_from(explorer: Explorer, index: int, place: Place) -> Register:
+    """What a register holds after a load from a place that is in bounds; register ``index`` points there."""
+    frame = _reached(explorer, place)
+    spilled = frame.slots[place.number]
+    explorer.liveness.read(explorer.state, explorer.index, place.bit)
+    if spilled.is_spill:
+        return _fill(explorer, frame, place, spilled)
+    start, size = place.start, place.size
+    if spilled.bytes[start] not in _PLAIN:
+        least = start - (place.number + 1) * SLOT_SIZE
+        raise Rejection(f"invalid read from stack off {least}+0 size {size}", register=index, object=spilled.object)
+    return NULL if spilled.bytes[start : start + size] == ZERO * size else ANY_NUMBER
 
 
 def place(offset: int) -> tuple[int, int]:
@@ -150,22 +186,22 @@ def _bytes_read(frame: Frame, start: int, end: int) -> Register:
     return NULL
 
 
-def _fill(explorer: Explorer, frame: Frame, number: int, start: int, size: int) -> Register:
-    spilled = frame.slots[number]
+def _fill(explorer: Explorer, frame: Frame, place: Place, spilled: Slot) -> Register:
     register = spilled.register
     width = spilled.spilled_bytes
+    start, size = place.start, place.size
     if size == SLOT_SIZE and width == SLOT_SIZE:
-        explorer.remember(stack=(frame.index, number))
+        explorer.remember(stack=(frame.index, place.number))
         return register
     if register.kind is not _SCALAR:
         raise Rejection("invalid size of register fill", size=size)
     if size <= width and start == 0:
         bits = register.scalar.umax.bit_length()
-        explorer.remember(stack=(frame.index, number))
+        explorer.remember(stack=(frame.index, place.number))
         return with_id(register, 0) if bits > 8 * size else register
     wanted = spilled.bytes[start : start + size]
     if wanted == SPILL * size and register.is_zero:
-        explorer.remember(stack=(frame.index, number))
+        explorer.remember(stack=(frame.index, place.number))
         return NULL
     return NULL if wanted == ZERO * size else ANY_NUMBER
 
@@ -175,9 +211,9 @@ _NOT_SPILLED: Final = frozenset({Kind.DYNPTR, Kind.TRACEPOINT_BUFFER})
 
 
 def store(
-    explorer: Explorer, index: int, pointer: Register, offset: int, size: int, value: Register, source: int | None
+    explorer: Explorer, index: int, pointer: Register, offset: int, size: int, value: Register, source: int
 ) -> None:
-    """Store ``size`` bytes of ``value``, which is in register ``source`` or (None) an immediate."""
+    """Store ``size`` bytes of ``value``, which is in register ``source`` or (if that is negative) an immediate."""
     least, greatest = bounds(explorer, index, pointer, offset, size, " write to")
     frame = explorer.state.frames[pointer.frame]
     if not pointer.scalar.is_constant:
@@ -190,13 +226,21 @@ def store(
         _store_anywhere(explorer, frame, least, greatest + size, value, source)
         return
     number, start = place(least)
-    written = bit(frame.index, number) if size == SLOT_SIZE else 0
-    if frame.slots[number].object is not None:
-        written |= object_slots.destroy(explorer, frame, number)
+    store_at(explorer, Place(pointer.frame, number, start, size), value, source)
+
+
+def store_at(explorer: Explorer, place: Place, value: Register, source: int) -> None:
+    """Store ``value``, which is in register ``source`` if that is not negative, at a place that is in bounds."""
+    frame = _reached(explorer, place)
+    number, start, size = place.number, place.start, place.size
+    written = place.bit if size == SLOT_SIZE else 0
     before = frame.slots[number]
+    if before.object is not None:
+        written |= object_slots.destroy(explorer, frame, number)
+        before = frame.slots[number]
     explorer.liveness.wrote(explorer.state, explorer.index, written)
     if start == 0 and value.kind is _SCALAR:
-        if source is not None:
+        if source >= 0:
             if value.scalar.umax.bit_length() <= 8 * size:
                 value = shared(explorer, value)
                 explorer.registers[source] = value
@@ -216,21 +260,23 @@ def store(
     byte = MISC
     if value.is_zero:
         byte = ZERO
-        if source is not None:
+        if source >= 0:
             explorer.mark_precise(source)
     frame.slots[number] = slots.written(before, start, size, byte)
 
 
 def store_bytes(explorer: Explorer, frame: Frame, start: int, end: int) -> None:
     """Bytes from ``start`` to ``end`` were overwritten with anything."""
+    filled = 0
     for offset in range(start, end):
         number, byte = place(offset)
         frame.slots[number] = slots.written(frame.slots[number], byte, 1, MISC)
+        filled |= 1 << number
+    if explorer.observer is not None:
+        explorer.observer.filled(explorer, filled)
 
 
-def _store_anywhere(
-    explorer: Explorer, frame: Frame, start: int, end: int, value: Register, source: int | None
-) -> None:
+def _store_anywhere(explorer: Explorer, frame: Frame, start: int, end: int, value: Register, source: int) -> None:
     """A store somewhere between ``start`` and ``end``: each byte may be written or may keep what it was."""
     zero = value.is_zero
     used = False
@@ -243,5 +289,5 @@ def _store_anywhere(
         keeps_zero = zero and old.bytes[byte] == ZERO
         used = used or keeps_zero
         frame.slots[number] = slots.written(old, byte, 1, ZERO if keeps_zero else MISC)
-    if used and source is not None:
+    if used and source >= 0:
         explorer.mark_precise(source)

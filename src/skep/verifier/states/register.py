@@ -71,6 +71,9 @@ NON_OWNING: Final = 1 << 10
 #: Of memory: a slice of a packet, void once the packet may have moved.
 PACKET_SLICE: Final = 1 << 12
 
+_SCALAR: Final = Kind.SCALAR
+_NOT_INITIALISED: Final = Kind.NOT_INITIALISED
+
 _PREFIXES: Final = (
     (READ_ONLY, "rdonly_"),
     (RINGBUF, "ringbuf_"),
@@ -127,12 +130,12 @@ class Register:
     @property
     def is_pointer(self) -> bool:
         """Whether it is anything but a number."""
-        return self.kind is not Kind.SCALAR and self.kind is not Kind.NOT_INITIALISED
+        return self.kind is not _SCALAR and self.kind is not _NOT_INITIALISED
 
     @property
     def is_zero(self) -> bool:
         """Whether it is the number 0."""
-        return self.kind is Kind.SCALAR and self.scalar.is_constant and self.scalar.value == 0
+        return self.kind is _SCALAR and not self.scalar.mask and not self.scalar.value
 
     @property
     def type_name(self) -> str:
@@ -168,7 +171,9 @@ def register(
     flags: int = 0,
     subject: object = None,
 ) -> Register:
-    """The interned register with these facts."""
+    """The register with these facts: interned, unless it has an id, which is hardly ever given twice."""
+    if id:
+        return Register(kind, scalar, offset, id, reference, extent, frame, flags, subject)
     key = (kind, scalar, offset, id, reference, extent, frame, flags, subject)
     found = _pool.get(key)
     if found is None:
@@ -186,12 +191,12 @@ _numbers: Final[dict[Scalar, Register]] = {}
 def number(value: Scalar, id: int = 0, flags: int = 0, offset: int = 0) -> Register:
     """A register that holds the number ``value``."""
     if id:
-        return register(Kind.SCALAR, value, offset, id, flags=flags)
+        return register(_SCALAR, value, offset, id, flags=flags)
     found = _numbers.get(value)
     if found is None:
         if len(_numbers) >= _POOL_SIZE:
             _numbers.clear()
-        found = _numbers[value] = Register(Kind.SCALAR, value, 0, 0, 0, 0, 0, 0, None)
+        found = _numbers[value] = Register(_SCALAR, value, 0, 0, 0, 0, 0, 0, None)
     return found
 
 
@@ -228,6 +233,6 @@ def with_scalar(base: Register, value: Scalar) -> Register:
 
 def with_id(base: Register, id: int) -> Register:
     """``base`` with another id; without one, a scalar also forgets what was added to it."""
-    if base.kind is Kind.SCALAR:
+    if base.kind is _SCALAR:
         return number(base.scalar, id, base.flags if id else 0, base.offset if id else 0)
     return at(base, base.scalar, base.offset, id, base.extent)

@@ -34,25 +34,24 @@ class Slot:
     ``object`` is the object that the slot is a part of, if it is.
     """
 
-    __slots__ = ("bytes", "is_spill", "object", "register", "whole_number")
+    __slots__ = ("bytes", "is_anything", "is_spill", "object", "register", "spilled_bytes", "whole_number")
 
     def __init__(self, bytes: str, register: Register, object: StackObject | None = None) -> None:
         self.bytes = bytes
         self.register = register
         self.object = object
         self.is_spill = bytes[0] == SPILL
+        #: How many bytes of a register lie here.
+        self.spilled_bytes = bytes.count(SPILL)
+        #: Whether every byte may be anything.
+        self.is_anything = not bytes.strip(MISC + INVALID)
         #: The slot read as one 64-bit number, if that is what a load of it gives.
         self.whole_number: Register | None = None
         if bytes == SPILL * 8:
             if register.kind is Kind.SCALAR:
                 self.whole_number = register
-        elif not bytes.strip(MISC + INVALID):
+        elif self.is_anything:
             self.whole_number = ANY_NUMBER
-
-    @property
-    def spilled_bytes(self) -> int:
-        """How many bytes of a register lie here."""
-        return self.bytes.count(SPILL)
 
     def __repr__(self) -> str:
         if self.object is not None:

@@ -14,6 +14,7 @@ from skep.verifier.states.slots import Slot
 
 if TYPE_CHECKING:
     from skep.verifier.paths.checkpoint import Checkpoint
+    from skep.verifier.paths.stack_liveness import Instance
 
 R10: Final = 10
 
@@ -54,6 +55,7 @@ class Frame:
         "call_site",
         "callback",
         "index",
+        "instance",
         "is_new",
         "registers",
         "rounds",
@@ -75,6 +77,7 @@ class Frame:
             self.sources: list[int] = like.sources[:]
             self.slot_sources: dict[int, int] = like.slot_sources.copy()
             self.is_new: bool = like.is_new
+            self.instance: Instance | None = like.instance
             return
         self.registers = [NOTHING] * R10 + [register(Kind.STACK, frame=index)]
         self.slots = []
@@ -84,6 +87,8 @@ class Frame:
         self.slot_sources = {}
         #: Entered since the last checkpoint.
         self.is_new = True
+        #: What is known of the stack's liveness in this function as it was called; None as long as nobody asked.
+        self.instance = None
 
     def source_of_slot(self, slot: int) -> int:
         """Where the number in a stack slot came from."""

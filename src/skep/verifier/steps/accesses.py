@@ -7,7 +7,6 @@ register. Messages were observed on Linux 6.18.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from skep.objects.kinds import ProgramType
@@ -35,25 +34,44 @@ if TYPE_CHECKING:
     from skep.verifier.paths.exploration import Explorer
 
 
+_ARENA: Final = Kind.ARENA
+_MEMORY: Final = Kind.MEMORY
+_OBJECT: Final = Kind.OBJECT
+_PACKET: Final = Kind.PACKET
+_PACKET_META: Final = Kind.PACKET_META
+_TRACEPOINT_BUFFER: Final = Kind.TRACEPOINT_BUFFER
+
 _SCALAR: Final = Kind.SCALAR
 _STACK: Final = Kind.STACK
 
 
-@dataclass(slots=True)
 class Access:
     """One access: ``size`` bytes at ``offset`` from where register ``index`` points.
 
-    ``source`` is the register stored, None for an immediate; ``value`` what is stored, None for a load. ``offset``
-    is that of the instruction: the pointer's own parts are not in it.
+    ``source`` is the register stored, negative for an immediate; ``value`` what is stored, None for a load.
+    ``offset`` is that of the instruction: the pointer's own parts are not in it.
     """
 
-    index: int
-    pointer: Register
-    offset: int
-    size: int
-    value: Register | None = None
-    source: int | None = None
-    strict: bool = False
+    __slots__ = ("index", "offset", "pointer", "size", "source", "strict", "value")
+
+    def __init__(
+        self,
+        index: int,
+        pointer: Register,
+        offset: int,
+        size: int,
+        value: Register | None = None,
+        source: int = -1,
+        *,
+        strict: bool = False,
+    ) -> None:
+        self.index = index
+        self.pointer = pointer
+        self.offset = offset
+        self.size = size
+        self.value = value
+        self.source = source
+        self.strict = strict
 
     @property
     def is_store(self) -> bool:
@@ -65,13 +83,13 @@ def check(explorer: Explorer, access: Access) -> Register | None:
     """Refuse an access, or give what a load leaves in a register (None: any number)."""
     pointer = access.pointer
     check_alignment(explorer, access)
-    if pointer.kind is Kind.OBJECT and not pointer.flags & MAYBE_NULL:
+    if pointer.kind is _OBJECT and not pointer.flags & MAYBE_NULL:
         if pointer.flags & ALLOCATED:
             return allocated.access(explorer, access)
         return kernel_objects.access(explorer, access)
     checker = None if pointer.flags & (MAYBE_NULL | UNTRUSTED) else _CHECKERS.get(pointer.kind)
     if checker is None:
-        if pointer.kind is Kind.MEMORY and pointer.flags & UNTRUSTED and not pointer.flags & MAYBE_NULL:
+        if pointer.kind is _MEMORY and pointer.flags & UNTRUSTED and not pointer.flags & MAYBE_NULL:
             return _check_untrusted_memory(access)
         raise Rejection(
             f"R{access.index} invalid mem access '{pointer.type_name}'", register=access.index, pointer=pointer
@@ -98,10 +116,10 @@ def check_alignment(explorer: Explorer, access: Access) -> None:
     """Refuse an access that is not aligned to its size, where that is asked for."""
     pointer = access.pointer
     strict = access.strict or explorer.context.strict_alignment or pointer.kind is _STACK
-    if not strict or access.size == 1 or pointer.kind is Kind.ARENA:
+    if not strict or access.size == 1 or pointer.kind is _ARENA:
         return
     fixed = pointer.offset + access.offset
-    if pointer.kind in (Kind.PACKET, Kind.PACKET_META):
+    if pointer.kind in (_PACKET, _PACKET_META):
         place = tnum.add(pointer.scalar.bits, tnum.constant(_PACKET_ALIGNMENT + fixed))
         if not tnum.is_aligned(place, access.size):
             raise Rejection(
@@ -357,7 +375,7 @@ def check_buffer(index: int, pointer: Register, offset: int, size: int) -> None:
     place = offset + pointer.offset
     if place < 0:
         way = "rdonly" if pointer.flags & READ_ONLY else "rdwr"
-        if pointer.kind is Kind.TRACEPOINT_BUFFER:
+        if pointer.kind is _TRACEPOINT_BUFFER:
             way = "tracepoint"
         raise Rejection(f"R{index} invalid {way} buffer access: off={place}, size={size}", register=index)
     if not pointer.scalar.is_constant or pointer.scalar.value:

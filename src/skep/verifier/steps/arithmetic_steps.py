@@ -45,11 +45,19 @@ from skep.verifier.states.register import (
 )
 from skep.verifier.states.state import R10
 from skep.verifier.steps.checks import readable, writable
+from skep.verifier.steps.step import REMEMBERED, Calling, Step
 from skep.verifier.structure import OFFSET_LIMIT
 
 if TYPE_CHECKING:
-    from skep.verifier.paths.exploration import Explorer, Instruct
+    from collections.abc import Callable
 
+    from skep.verifier.paths.exploration import Explorer
+
+_FLOW_KEYS: Final = Kind.FLOW_KEYS
+_MAP: Final = Kind.MAP
+_MEMORY: Final = Kind.MEMORY
+
+_ARENA: Final = Kind.ARENA
 _SCALAR: Final = Kind.SCALAR
 _STACK: Final = Kind.STACK
 
@@ -58,13 +66,13 @@ _SYMBOLS: Final = {
     "sub": "-=",
     "mul": "*=",
     "div": "/=",
-    "sdiv": "s/=",
+    "sdiv": "/=",
     "or": "|=",
     "and": "&=",
     "lsh": "<<=",
     "rsh": ">>=",
     "mod": "%=",
-    "smod": "s%=",
+    "smod": "%=",
     "xor": "^=",
     "arsh": "s>>=",
 }
@@ -88,24 +96,26 @@ _MOVABLE: Final = frozenset(
 _PACKET: Final = frozenset({Kind.PACKET, Kind.PACKET_META})
 
 
-def alu(instruction: Instruction, row: Row) -> Instruct:
+def alu(instruction: Instruction, row: Row, slot: int) -> Step:
     """The step of an arithmetic instruction."""
     assert isinstance(row.meaning, Alu)
     operation, width = row.meaning.operation, row.meaning.width
     if operation in ("mov", "movsx"):
-        return _move(instruction, row, row.meaning)
+        if row.operand == "imm":
+            return _LoadConstant(instruction, slot, width)
+        return _Move(instruction, slot, width, row.meaning.sign_bits)
     if operation == "neg":
-        return _negate(instruction, width)
-    return _combine(instruction, row, operation, width)
+        return Calling(_negate(instruction, width))
+    return _Combine(instruction, slot, operation, width, row.operand == "src")
 
 
-def swap(instruction: Instruction, row: Row) -> Instruct:
+def swap(instruction: Instruction, row: Row) -> Step:
     """The step of a byte swap, or of the truncation that it is where the order is the machine's own."""
     assert isinstance(row.meaning, Swap)
     dst, size = instruction.dst, row.meaning.bits // 8
     turns = row.meaning.operation != {"little": "le", "big": "be"}[sys.byteorder]
 
-    def step(explorer: Explorer) -> None:
+    def follow(explorer: Explorer) -> int:
         readable(explorer, dst)
         writable(explorer, dst)
         registers = explorer.registers
@@ -116,43 +126,65 @@ def swap(instruction: Instruction, row: Row) -> Instruct:
                 registers[dst] = number(swapped(known, size) if turns else zero_extended(known, size))
         else:
             registers[dst] = ANY_NUMBER
-        explorer.next = explorer.index + 1
+        return explorer.index + 1
 
-    return step
+    return Calling(follow)
 
 
-def _negate(instruction: Instruction, width: int) -> Instruct:
+def _negate(instruction: Instruction, width: int) -> Callable[[Explorer], int]:
     dst = instruction.dst
 
-    def step(explorer: Explorer) -> None:
+    def follow(explorer: Explorer) -> int:
         readable(explorer, dst)
         writable(explorer, dst)
         registers = explorer.registers
         old = registers[dst]
         known = old.kind is _SCALAR
         registers[dst] = number(compute("neg", width, old.scalar, constant(0))) if known else ANY_NUMBER
-        explorer.next = explorer.index + 1
+        return explorer.index + 1
 
-    return step
+    return follow
 
 
-def _move(instruction: Instruction, row: Row, meaning: Alu) -> Instruct:
-    dst, src, width = instruction.dst, instruction.src, meaning.width
-    if row.operand == "imm":
+class _LoadConstant(Step):
+    """The move of an immediate."""
+
+    __slots__ = ("_behind", "_dst", "_loaded")
+
+    def __init__(self, instruction: Instruction, slot: int, width: int) -> None:
         value = constant_operand(instruction.imm)
-        loaded = number(value if width == 64 else low_half(value))
+        self._dst: Final = instruction.dst
+        self._loaded: Final = number(value if width == 64 else low_half(value))
+        self._behind: Final = slot + 1
 
-        def step_immediate(explorer: Explorer) -> None:
+    def follow(self, explorer: Explorer) -> int:
+        """Set the register."""
+        dst = self._dst
+        if dst == R10:
             writable(explorer, dst)
-            explorer.sources[dst] = 0
-            explorer.registers[dst] = loaded
-            explorer.next = explorer.index + 1
+        explorer.sources[dst] = 0
+        explorer.registers[dst] = self._loaded
+        return self._behind
 
-        return step_immediate
 
-    signed_bits = meaning.sign_bits
+class _Move(Step):
+    """The move of a register, whole or in part."""
 
-    def step(explorer: Explorer) -> None:
+    __slots__ = ("_behind", "_dst", "_is_whole", "_moved", "_sign_bits", "_src", "_width")
+
+    def __init__(self, instruction: Instruction, slot: int, width: int, sign_bits: int) -> None:
+        self._dst: Final = instruction.dst
+        self._src: Final = instruction.src
+        self._width: Final = width
+        self._sign_bits: Final = sign_bits
+        self._is_whole: Final = width == 64 and not sign_bits
+        self._behind: Final = slot + 1
+        #: What is left of a register that the move gives no new id.
+        self._moved: dict[Register, Register] = {}
+
+    def follow(self, explorer: Explorer) -> int:
+        """Copy what is known, and note that both are the same number where they are."""
+        dst, src = self._dst, self._src
         registers = explorer.registers
         source = registers[src]
         if source is NOTHING or dst == R10:
@@ -160,27 +192,37 @@ def _move(instruction: Instruction, row: Row, meaning: Alu) -> Instruct:
             writable(explorer, dst)
         sources = explorer.sources
         sources[dst] = sources[src]
-        explorer.next = explorer.index + 1
+        if self._is_whole and source.kind is not _SCALAR:
+            registers[dst] = source
+            return self._behind
+        moved = self._moved.get(source)
+        if moved is None:
+            moved = self._move(explorer, source)
+        registers[dst] = moved
+        return self._behind
+
+    def _move(self, explorer: Explorer, source: Register) -> Register:
+        width, sign_bits = self._width, self._sign_bits
         if source.kind is not _SCALAR:
-            if width == 64 and not signed_bits:
-                registers[dst] = source
-            else:
-                registers[dst] = number(low_half(UNKNOWN)) if width == 32 else ANY_NUMBER
-            return
-        if signed_bits:
-            keeps = source.scalar.umax < 1 << (signed_bits - 1)
+            return number(low_half(UNKNOWN)) if width == 32 else ANY_NUMBER
+        if sign_bits:
+            keeps = source.scalar.umax < 1 << (sign_bits - 1)
         else:
             keeps = width == 64 or source.scalar.umax <= U32
+        before = source
         if keeps:
-            source = registers[src] = shared(explorer, source)
+            source = explorer.registers[self._src] = shared(explorer, source)
         value = source.scalar
-        if signed_bits:
-            value = sign_extended(value, signed_bits // 8, width)
+        if sign_bits:
+            value = sign_extended(value, sign_bits // 8, width)
         elif width == 32:
             value = low_half(value)
-        registers[dst] = number(value, source.id) if keeps else number(value)
-
-    return step
+        moved = number(value, source.id) if keeps else number(value)
+        if source is before:
+            if len(self._moved) >= REMEMBERED:
+                self._moved.clear()
+            self._moved[source] = moved
+        return moved
 
 
 def shared(explorer: Explorer, source: Register) -> Register:
@@ -194,72 +236,126 @@ def shared(explorer: Explorer, source: Register) -> Register:
     return source
 
 
-def _combine(instruction: Instruction, row: Row, operation: str, width: int) -> Instruct:
-    dst, src = instruction.dst, instruction.src
-    by_register = row.operand == "src"
-    value = constant_operand(instruction.imm)
-    immediate = number(value)
-    imm = instruction.imm
-    adds = operation in ("add", "sub")
-    masks = operation in ("and", "or")
-    refusal = None
-    if not by_register:
-        if operation in ("div", "mod", "sdiv", "smod") and imm == 0:
-            refusal = "div by zero"
-        if operation in ("lsh", "rsh", "arsh") and not 0 <= imm < width:
-            refusal = f"invalid shift {imm}"
+class _Combine(Step):
+    """An operation on two operands; ``other`` is the second one, if that is an immediate."""
 
-    refused = refusal is not None or dst == R10
+    __slots__ = (
+        "_adds",
+        "_behind",
+        "_by_register",
+        "_dst",
+        "_masks",
+        "_operation",
+        "_other",
+        "_pairs",
+        "_refusal",
+        "_results",
+        "_src",
+        "_width",
+    )
 
-    def step(explorer: Explorer) -> None:
+    def __init__(self, instruction: Instruction, slot: int, operation: str, width: int, by_register: bool) -> None:
+        self._dst: Final = instruction.dst
+        self._src: Final = instruction.src
+        self._by_register: Final = by_register
+        self._operation: Final = operation
+        self._width: Final = width
+        self._other: Final = number(constant_operand(instruction.imm))
+        self._adds: Final = operation in ("add", "sub")
+        self._masks: Final = operation in ("and", "or")
+        self._refusal: Final = "" if by_register else _refusal(operation, width, instruction.imm)
+        self._behind: Final = slot + 1
+        #: By what the target held, what it holds afterwards, where the other operand is an immediate; by both.
+        self._results: dict[Register, Register] = {}
+        self._pairs: dict[tuple[Register, Register], Register] = {}
+
+    def follow(self, explorer: Explorer) -> int:
+        """Compute the result, or move the pointer."""
+        dst = self._dst
         registers = explorer.registers
         target = registers[dst]
-        other = registers[src] if by_register else immediate
-        if target is NOTHING or other is NOTHING or refused:
+        if self._by_register:
+            other = registers[self._src]
+            sources = explorer.sources
+            sources[dst] |= sources[self._src]
+            found = self._pairs.get((target, other))
+            if found is not None and target.kind is not other.kind:
+                # The number that a pointer was moved by matters.
+                explorer.mark_precise(dst if target.kind is _SCALAR else self._src)
+        else:
+            other = self._other
+            found = self._results.get(target)
+        registers[dst] = self._combined(explorer, target, other) if found is None else found
+        return self._behind
+
+    def _combined(self, explorer: Explorer, target: Register, other: Register) -> Register:
+        dst, by_register = self._dst, self._by_register
+        if target is NOTHING or other is NOTHING or self._refusal or dst == R10:
             if by_register:
-                readable(explorer, src)
+                readable(explorer, self._src)
             readable(explorer, dst)
-            if refusal is not None:
-                raise Rejection(refusal)
+            if self._refusal:
+                raise Rejection(self._refusal)
             writable(explorer, dst)
-        explorer.next = explorer.index + 1
-        if by_register:
-            explorer.sources[dst] |= explorer.sources[src]
-        if Kind.ARENA in (target.kind, other.kind):
+        last_id = explorer.last_id
+        if target.kind is _ARENA or other.kind is _ARENA:
             # Wherever it points to, it points into the arena or to nothing: any arithmetic will do.
-            registers[dst] = register(Kind.ARENA)
-            return
+            return register(_ARENA)
         if target.kind is _SCALAR and other.kind is _SCALAR:
-            if masks and other.scalar.is_constant:
-                target = _one_sign(explorer, dst, target)
-            result = compute(operation, width, target.scalar, other.scalar)
-            if target.id and adds and other.scalar.is_constant:
-                added = _constant_added(operation, width, target, other.scalar.value)
-                if added is not None:
-                    registers[dst] = number(result, target.id, SHIFTED_64 if width == 64 else SHIFTED_32, added)
-                    return
-            registers[dst] = number(result)
-            return
-        registers[dst] = _on_pointer(explorer, operation, width, dst, target, src if by_register else None, other)
+            forks = self._masks and other.scalar.is_constant and _has_one_sign(target.scalar)
+            whole = _one_sign(explorer, dst, target) if forks else target
+            result = self._computed(whole, other)
+            if forks:
+                return result
+        else:
+            source = self._src if by_register else None
+            result = _on_pointer(explorer, self._operation, self._width, dst, target, source, other)
+            if explorer.last_id != last_id:
+                return result
+        if by_register:
+            if len(self._pairs) >= REMEMBERED:
+                self._pairs.clear()
+            self._pairs[target, other] = result
+        else:
+            if len(self._results) >= REMEMBERED:
+                self._results.clear()
+            self._results[target] = result
+        return result
 
-    return step
+    def _computed(self, target: Register, other: Register) -> Register:
+        width = self._width
+        result = compute(self._operation, width, target.scalar, other.scalar)
+        if target.id and self._adds and other.scalar.is_constant:
+            added = _constant_added(self._operation, width, target, other.scalar.value)
+            if added is not None:
+                return number(result, target.id, SHIFTED_64 if width == 64 else SHIFTED_32, added)
+        return number(result)
 
 
-_SIGNS: Final = (-1, 0)
+def _refusal(operation: str, width: int, imm: int) -> str:
+    """Why an operation on an immediate is never allowed; empty, if it is."""
+    if operation in ("div", "mod", "sdiv", "smod") and imm == 0:
+        return "div by zero"
+    if operation in ("lsh", "rsh", "arsh") and not 0 <= imm < width:
+        return f"invalid shift {imm}"
+    return ""
+
+
+def _has_one_sign(known: Scalar) -> bool:
+    """Whether a number is all ones or all zeros, in 64 bits or in 32."""
+    return (known.smin == -1 and known.smax == 0) or (known.smin32 == -1 and known.smax32 == 0)
 
 
 def _one_sign(explorer: Explorer, dst: int, mask: Register) -> Register:
-    """Of a number that is all ones or all zeros, in 64 bits or in 32: all ones; a second path has all zeros.
+    """Of a number that is all ones or all zeros: all ones; a second path has all zeros.
 
     Compilers turn a condition into such a number (an arithmetic shift by 63 or 31) and select with it.
     """
     known = mask.scalar
-    if (known.smin, known.smax) == _SIGNS:
+    if known.smin == -1 and known.smax == 0:
         ones, zeros = constant(-1), constant(0)
-    elif (known.smin32, known.smax32) == _SIGNS:
-        ones, zeros = with_low_constant(known, U32), with_low_constant(known, 0)
     else:
-        return mask
+        ones, zeros = with_low_constant(known, U32), with_low_constant(known, 0)
     explorer.fork(explorer.index).frames[-1].registers[dst] = with_scalar(mask, zeros)
     return with_scalar(mask, ones)
 
@@ -299,16 +395,16 @@ def _on_pointer(
     name = pointer.type_name
     if pointer.flags & MAYBE_NULL:
         raise Rejection(f"R{dst} pointer arithmetic on {name} prohibited, null-check it first", register=dst)
-    if pointer.kind is Kind.MEMORY and pointer.flags & UNTRUSTED:
+    if pointer.kind is _MEMORY and pointer.flags & UNTRUSTED:
         # Where it points to does not matter, but a number that it is added to stays a number.
         return pointer if target is pointer else ANY_NUMBER
     known = added.is_constant
     nothing_added = known and added.value == 0 and operation == "add"
     if pointer.kind not in _MOVABLE:
-        if pointer.kind is Kind.FLOW_KEYS:
+        if pointer.kind is _FLOW_KEYS:
             allowed = known
         else:
-            allowed = pointer.kind is Kind.MAP and nothing_added
+            allowed = pointer.kind is _MAP and nothing_added
         if not allowed:
             raise Rejection(f"R{dst} pointer arithmetic on {name} prohibited", register=dst)
     _check_offset(name, added, 0)

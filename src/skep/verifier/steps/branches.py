@@ -17,6 +17,7 @@ from skep.verifier.numbers.comparison import INVERSE, decided, when, when_same
 from skep.verifier.numbers.scalar import Scalar
 from skep.verifier.paths.widening import widen
 from skep.verifier.states.register import (
+    MAYBE_NULL,
     NOTHING,
     SHIFTED,
     SHIFTED_64,
@@ -31,9 +32,14 @@ from skep.verifier.states.slots import slot
 from skep.verifier.states.state import R10, Linked, State
 from skep.verifier.steps.checks import readable
 from skep.verifier.steps.nullness import known_not_null, not_null, settle_null
+from skep.verifier.steps.step import REMEMBERED, Calling, Step
 
 if TYPE_CHECKING:
-    from skep.verifier.paths.exploration import Explorer, Instruct
+    from skep.verifier.paths.exploration import Explorer
+
+_PACKET: Final = Kind.PACKET
+_PACKET_END: Final = Kind.PACKET_END
+_PACKET_META: Final = Kind.PACKET_META
 
 _SCALAR: Final = Kind.SCALAR
 
@@ -57,60 +63,153 @@ _FLIPPED: Final = {
 }
 
 
-def branch(instruction: Instruction, row: Row) -> Instruct:
+class _Outcome:
+    """What a comparison of two numbers says: whether it is decided; what both are where it holds, and where not."""
+
+    __slots__ = ("is_decided", "is_taken", "passed_a", "passed_b", "taken_a", "taken_b")
+
+    def __init__(self, answer: bool | None, a: Register, b: Register) -> None:
+        self.is_decided: Final = answer is not None
+        self.is_taken: Final = answer is True
+        self.taken_a = self.passed_a = a
+        self.taken_b = self.passed_b = b
+
+
+def branch(instruction: Instruction, row: Row, slot: int) -> Step:
     """The step of a conditional jump."""
     assert isinstance(row.meaning, Branch)
-    condition, width = row.meaning.condition, row.meaning.width
-    inverse = INVERSE[condition]
-    dst, src, distance = instruction.dst, instruction.src, instruction.offset
-    by_register = row.operand == "src"
-    immediate = number(constant_operand(instruction.imm))
+    return _Branch(instruction, slot, row.meaning, row.operand == "src")
 
-    def step(explorer: Explorer) -> None:
+
+class _Branch(Step):
+    """A conditional jump; ``_other`` is what it compares with, if that is an immediate."""
+
+    __slots__ = (
+        "_behind",
+        "_by_register",
+        "_condition",
+        "_dst",
+        "_other",
+        "_outcomes",
+        "_pairs",
+        "_src",
+        "_target",
+        "_width",
+    )
+
+    def __init__(self, instruction: Instruction, slot: int, meaning: Branch, by_register: bool) -> None:
+        self._condition: Final = meaning.condition
+        self._width: Final = meaning.width
+        self._dst: Final = instruction.dst
+        self._src: Final = instruction.src
+        self._by_register: Final = by_register
+        self._other: Final = number(constant_operand(instruction.imm))
+        self._behind: Final = slot + 1
+        self._target: Final = slot + 1 + instruction.offset
+        #: What was found out for numbers compared with the immediate; for pairs of numbers.
+        self._outcomes: dict[Register, _Outcome] = {}
+        self._pairs: dict[tuple[Register, Register], _Outcome] = {}
+
+    def follow(self, explorer: Explorer) -> int:
+        """Go the only way that is possible, or behind the jump, and leave a fork that goes to its target."""
+        dst, src, by_register = self._dst, self._src, self._by_register
         registers = explorer.registers
         a = registers[dst]
-        b = registers[src] if by_register else immediate
-        if a is NOTHING or b is NOTHING:
-            if by_register:
-                readable(explorer, src)
-            readable(explorer, dst)
+        b = registers[src] if by_register else self._other
         explorer.jumps += 1
-        target = explorer.index + 1 + distance
-        explorer.next = explorer.index + 1
         if a.kind is not _SCALAR or b.kind is not _SCALAR:
-            _compare_pointers(explorer, condition, width, dst, a, src if by_register else None, b, target)
-            return
-        answer = decided(condition, width, a.scalar, b.scalar)
-        if answer is not None:
+            return self._compare_pointers(explorer, a, b)
+        outcome = self._pairs.get((a, b)) if by_register else self._outcomes.get(a)
+        if outcome is None:
+            outcome = self._find_out(a, b)
+        if outcome.is_decided:
             explorer.mark_precise(dst)
             if by_register:
                 explorer.mark_precise(src)
-            if by_register:
                 _join(explorer, dst, src)
-            if answer:
-                explorer.next = target
-            return
-        if by_register and src == dst:
-            taken = (when_same(condition, width, a.scalar),) * 2
-            passed = (when_same(inverse, width, a.scalar),) * 2
-        else:
-            taken = when(condition, width, a.scalar, b.scalar)
-            passed = when(inverse, width, a.scalar, b.scalar)
+            return self._target if outcome.is_taken else self._behind
         linked: Linked = ()
-        if by_register and b.id:
-            linked = _linked(explorer, b.id, linked)
-        if a.id:
-            linked = _linked(explorer, a.id, linked)
-        if len(linked) > 1:
-            explorer.remember()
-        if by_register or len(linked) > 1:
-            _join(explorer, dst, src if by_register else dst, linked)
-        a, b = registers[dst], (registers[src] if by_register else b)
-        other = explorer.fork(target)
-        _narrow(other, dst, a, taken[0], src if by_register else None, b, taken[1], linked)
-        _narrow(explorer.state, dst, a, passed[0], src if by_register else None, b, passed[1], linked)
+        if a.id or b.id:
+            if b.id:
+                linked = _linked(explorer, b.id, linked)
+            if a.id:
+                linked = _linked(explorer, a.id, linked)
+            if len(linked) > 1:
+                explorer.remember()
+                explorer.linked = linked
+                _join(explorer, dst, src if by_register else dst, linked)
+                self._narrow_linked(explorer, outcome, linked)
+                return self._behind
+        if by_register:
+            _join(explorer, dst, src)
+        other = explorer.fork(self._target).frames[-1].registers
+        other[dst] = outcome.taken_a
+        registers[dst] = outcome.passed_a
+        if by_register:
+            other[src] = outcome.taken_b
+            registers[src] = outcome.passed_b
+        return self._behind
 
-    return step
+    def _find_out(self, a: Register, b: Register) -> _Outcome:
+        """Compare two numbers, and remember what was found."""
+        condition, width = self._condition, self._width
+        answer = decided(condition, width, a.scalar, b.scalar)
+        outcome = _Outcome(answer, a, b)
+        if answer is None:
+            inverse = INVERSE[condition]
+            if self._by_register and self._src == self._dst:
+                outcome.taken_a = outcome.taken_b = with_scalar(a, when_same(condition, width, a.scalar))
+                outcome.passed_a = outcome.passed_b = with_scalar(a, when_same(inverse, width, a.scalar))
+            else:
+                taken = when(condition, width, a.scalar, b.scalar)
+                passed = when(inverse, width, a.scalar, b.scalar)
+                outcome.taken_a, outcome.taken_b = with_scalar(a, taken[0]), with_scalar(b, taken[1])
+                outcome.passed_a, outcome.passed_b = with_scalar(a, passed[0]), with_scalar(b, passed[1])
+        if self._by_register:
+            if len(self._pairs) >= REMEMBERED:
+                self._pairs.clear()
+            self._pairs[a, b] = outcome
+        else:
+            if len(self._outcomes) >= REMEMBERED:
+                self._outcomes.clear()
+            self._outcomes[a] = outcome
+        return outcome
+
+    def _narrow_linked(self, explorer: Explorer, outcome: _Outcome, linked: Linked) -> None:
+        """Fork, and narrow on both ways what is known to be one number with an operand, too.
+
+        An operand may just have lost its id, if there are too many of the same.
+        """
+        dst, src = self._dst, self._src if self._by_register else -1
+        a = explorer.registers[dst]
+        b = explorer.registers[src] if src >= 0 else self._other
+        other = explorer.fork(self._target)
+        _narrow(other, dst, a, outcome.taken_a.scalar, src, b, outcome.taken_b.scalar, linked)
+        _narrow(explorer.state, dst, a, outcome.passed_a.scalar, src, b, outcome.passed_b.scalar, linked)
+
+    def _compare_pointers(self, explorer: Explorer, a: Register, b: Register) -> int:
+        """A comparison with a pointer, or nothing, on one side or both."""
+        dst, src, by_register = self._dst, self._src, self._by_register
+        if a is NOTHING or b is NOTHING:
+            readable(explorer, dst)
+            if by_register:
+                readable(explorer, src)
+        condition, width = self._condition, self._width
+        answer = _decided(condition, width, a, b)
+        if by_register:
+            if answer is not None:
+                # Only a side that is a number can matter as one.
+                explorer.mark_precise(dst)
+                explorer.mark_precise(src)
+            _join(explorer, dst, src)
+        elif answer is not None:
+            explorer.mark_precise(dst)
+        if answer is not None:
+            return self._target if answer else self._behind
+        other = explorer.fork(self._target)
+        if width == 64:
+            _learn_of_pointers(condition, dst, a, src if by_register else None, b, explorer.state, other)
+        return self._behind
 
 
 def _join(explorer: Explorer, dst: int, src: int, linked: Linked = ()) -> None:
@@ -137,30 +236,39 @@ def _join(explorer: Explorer, dst: int, src: int, linked: Linked = ()) -> None:
         sources[dst] = sources[src] = both
 
 
-def may_goto(instruction: Instruction) -> Instruct:
+def may_goto(instruction: Instruction) -> Step:
     """The step of a jump that the runtime takes when it has had enough: both ways are possible."""
     distance = instruction.offset
 
-    def step(explorer: Explorer) -> None:
+    def follow(explorer: Explorer) -> int:
         explorer.jumps += 1
         before = explorer.last_turn(explorer.index, before=explorer.state.parent)
         other = explorer.fork(explorer.index + 1)
         other.may_goto_turns += 1
         if before is not None:
             widen(before, other)
-        explorer.next = explorer.index + 1 + distance
+        return explorer.index + 1 + distance
 
-    return step
+    return Calling(follow)
 
 
-def goto(distance: int) -> Instruct:
+def goto(target: int) -> Step:
     """The step of an unconditional jump."""
+    return _Goto(target)
 
-    def step(explorer: Explorer) -> None:
+
+class _Goto(Step):
+    """An unconditional jump."""
+
+    __slots__ = ("_target",)
+
+    def __init__(self, target: int) -> None:
+        self._target: Final = target
+
+    def follow(self, explorer: Explorer) -> int:
+        """Go there."""
         explorer.jumps += 1
-        explorer.next = explorer.index + 1 + distance
-
-    return step
+        return self._target
 
 
 def _is_constant(register: Register, width: int) -> bool:
@@ -198,15 +306,18 @@ def _narrow(
     dst: int,
     a: Register,
     a_scalar: Scalar,
-    src: int | None,
+    src: int,
     b: Register,
     b_scalar: Scalar,
     linked: Linked,
 ) -> None:
-    """Set both sides of a comparison to what is known on one way, and what is linked to them."""
+    """Set both sides of a comparison to what is known on one way, and what is linked to them.
+
+    ``src`` is negative where ``b`` is an immediate.
+    """
     registers = state.frames[-1].registers
     new_a = registers[dst] = with_scalar(a, a_scalar)
-    if src is not None:
+    if src >= 0:
         new_b = registers[src] = with_scalar(b, b_scalar)
         if b.id and len(linked) > 1:
             _spread(state, new_b, (len(state.frames) - 1, src), linked)
@@ -239,42 +350,18 @@ def _spread(state: State, known: Register, place: tuple[int, int], linked: Linke
             frame.registers[index] = new
 
 
-def _compare_pointers(
-    explorer: Explorer,
-    condition: str,
-    width: int,
-    dst: int,
-    a: Register,
-    src: int | None,
-    b: Register,
-    target: int,
+def _learn_of_pointers(
+    condition: str, dst: int, a: Register, src: int | None, b: Register, passed: State, taken: State
 ) -> None:
-    """A comparison with a pointer on one side or both."""
-    decided = _decided(condition, width, a, b)
-    if decided is not None:
-        # Only the side that is a number can matter as one.
-        if a.kind is _SCALAR:
-            explorer.mark_precise(dst)
-        if src is not None and b.kind is _SCALAR:
-            explorer.mark_precise(src)
-        if src is not None:
-            _join(explorer, dst, src)
-        if decided:
-            explorer.next = target
-        return
-    if src is not None:
-        _join(explorer, dst, src)
-    other = explorer.fork(target)
-    state = explorer.state
-    if width == 32:
-        return
-    if condition in ("eq", "ne") and src is not None and a.is_pointer and b.is_pointer:
-        _share_not_null(condition, dst, a, src, b, state, other)
-    if condition in ("eq", "ne") and a.maybe_null and b.is_zero:
-        settle_null(state, dst, is_null=condition == "ne")
-        settle_null(other, dst, is_null=condition == "eq")
+    """What a comparison in 64 bits with a pointer says on both ways."""
+    is_equality = condition in ("eq", "ne")
+    if is_equality and src is not None and a.is_pointer and b.is_pointer:
+        _share_not_null(condition, dst, a, src, b, passed, taken)
+    if is_equality and a.flags & MAYBE_NULL and b.is_zero:
+        settle_null(passed, dst, is_null=condition == "ne")
+        settle_null(taken, dst, is_null=condition == "eq")
     elif src is not None:
-        _find_packet_range(condition, dst, a, src, b, passed=state, taken=other)
+        _find_packet_range(condition, dst, a, src, b, passed=passed, taken=taken)
 
 
 def _decided(condition: str, width: int, a: Register, b: Register) -> bool | None:
@@ -293,9 +380,9 @@ def _decided(condition: str, width: int, a: Register, b: Register) -> bool | Non
 
 
 def _decided_by_packet(condition: str, a: Register, b: Register) -> bool | None:
-    if b.kind is Kind.PACKET_END:
+    if b.kind is _PACKET_END:
         packet = a
-    elif a.kind is Kind.PACKET_END:
+    elif a.kind is _PACKET_END:
         packet, condition = b, _FLIPPED.get(condition, condition)
     else:
         return None
@@ -350,11 +437,11 @@ def _find_packet_range(
 
 def _is_limit(limit: Register, pointer: Register) -> bool:
     """Whether ``limit`` ends what ``pointer`` points into."""
-    if pointer.kind is Kind.PACKET:
-        return limit.kind is Kind.PACKET_END
+    if pointer.kind is _PACKET:
+        return limit.kind is _PACKET_END
     return (
-        pointer.kind is Kind.PACKET_META
-        and limit.kind is Kind.PACKET
+        pointer.kind is _PACKET_META
+        and limit.kind is _PACKET
         and not limit.offset
         and not limit.id
         and limit.scalar.is_constant
@@ -381,5 +468,5 @@ def _reaches(state: State, pointer: Register, beyond: int) -> None:
 
 def _ends(state: State, index: int, extent: int) -> None:
     registers = state.frames[-1].registers
-    if registers[index].kind is Kind.PACKET:
+    if registers[index].kind is _PACKET:
         registers[index] = with_extent(registers[index], extent)

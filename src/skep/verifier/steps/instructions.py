@@ -29,7 +29,7 @@ from skep.verifier.calls.helper_calls import call_helper
 from skep.verifier.calls.kfunc_calls import call_kfunc
 from skep.verifier.maps.arenas import cast_address
 from skep.verifier.numbers.scalar import constant
-from skep.verifier.rejection import NotCovered, Rejection
+from skep.verifier.rejection import Rejection
 from skep.verifier.states.register import ANY_NUMBER, NOTHING, Kind, Register, number, register
 from skep.verifier.states.state import LOST
 from skep.verifier.steps import accesses, ksyms, memory
@@ -38,21 +38,22 @@ from skep.verifier.steps.branches import branch, goto, may_goto
 from skep.verifier.steps.checks import readable, writable
 from skep.verifier.steps.reserved import bad_register, violation
 from skep.verifier.steps.returns import check_nothing_held, end_early, leave
+from skep.verifier.steps.step import Calling, Step
 
 if TYPE_CHECKING:
     from skep.verifier.context import Context
-    from skep.verifier.paths.exploration import Explorer, Instruct
+    from skep.verifier.paths.exploration import Explorer
     from skep.verifier.structure import Structure
 
 _PACKET_LOADERS = frozenset({ProgramType.SOCKET_FILTER, ProgramType.SCHED_CLS, ProgramType.SCHED_ACT})
 
 
-def prepare(structure: Structure, context: Context) -> list[Instruct]:
+def prepare(structure: Structure, context: Context) -> list[Step]:
     """A step for each slot."""
     return [_prepared(structure, context, slot) for slot in range(len(structure.instructions))]
 
 
-def _prepared(structure: Structure, context: Context, slot: int) -> Instruct:
+def _prepared(structure: Structure, context: Context, slot: int) -> Step:
     instruction = structure.instructions[slot]
     row = structure.rows[slot]
     if slot and row is None and structure.rows[slot - 1] is not None:
@@ -71,19 +72,19 @@ def _prepared(structure: Structure, context: Context, slot: int) -> Instruct:
         return _refuse(f"R{wrong} is invalid")
     match row.meaning:
         case Alu():
-            return alu(instruction, row)
+            return alu(instruction, row, slot)
         case Swap():
             return swap(instruction, row)
         case Branch():
-            return branch(instruction, row)
+            return branch(instruction, row, slot)
         case Goto(far=far):
-            return goto(instruction.imm if far else instruction.offset)
+            return goto(slot + 1 + (instruction.imm if far else instruction.offset))
         case MayGoto():
             return may_goto(instruction)
         case Load() | LoadAcquire():
-            return memory.load(instruction, row)
+            return memory.load(instruction, row, slot)
         case Store() | StoreRelease():
-            return memory.store(instruction, row)
+            return memory.store(instruction, row, slot)
         case Atomic():
             return memory.atomic(instruction, row)
         case WideLoad():
@@ -91,25 +92,15 @@ def _prepared(structure: Structure, context: Context, slot: int) -> Instruct:
         case PacketLoad(indirect=indirect):
             return _packet_load(instruction.src if indirect else None)
         case Call(target="helper"):
-            return _fresh_result(call_helper(instruction))
+            return call_helper(instruction)
         case Call(target="subprogram"):
             return call_subprogram(instruction)
         case Call():
-            return _fresh_result(call_kfunc(context, slot, instruction))
+            return Calling(call_kfunc(context, slot, instruction))
         case Exit():
-            return leave
+            return Calling(leave)
         case AddressSpaceCast():
             return cast_address(instruction)
-
-
-def _fresh_result(call: Instruct) -> Instruct:
-    """The step of a call whose result comes from no number of the program."""
-
-    def step(explorer: Explorer) -> None:
-        explorer.sources[0] = 0
-        call(explorer)
-
-    return step
 
 
 def _is_packet_load(instruction: Instruction) -> bool:
@@ -117,21 +108,14 @@ def _is_packet_load(instruction: Instruction) -> bool:
     return instruction.opcode & 0x07 == 0 and instruction.opcode & 0xE0 in (0x20, 0x40)
 
 
-def _refuse(message: str) -> Instruct:
-    def step(explorer: Explorer) -> None:
+def _refuse(message: str) -> Step:
+    def follow(explorer: Explorer) -> int:
         raise Rejection(message)
 
-    return step
+    return Calling(follow)
 
 
-def _not_covered(what: str, slot: int) -> Instruct:
-    def step(explorer: Explorer) -> None:
-        raise NotCovered(what, instruction=slot)
-
-    return step
-
-
-def _wide_load(structure: Structure, context: Context, slot: int, meaning: WideLoad) -> Instruct:
+def _wide_load(structure: Structure, context: Context, slot: int, meaning: WideLoad) -> Step:
     instruction = structure.instructions[slot]
     dst = instruction.dst
     in_kernel = ksyms.loaded(context, slot, structure.instructions)
@@ -161,19 +145,19 @@ def _wide_load(structure: Structure, context: Context, slot: int, meaning: WideL
             assert in_kernel is not None
             loaded = in_kernel
 
-    def step(explorer: Explorer) -> None:
+    def follow(explorer: Explorer) -> int:
         writable(explorer, dst)
         explorer.registers[dst] = loaded
         explorer.sources[dst] = 0
-        explorer.next = explorer.index + 2
+        return slot + 2
 
-    return step
+    return Calling(follow)
 
 
-def _packet_load(index: int | None) -> Instruct:
+def _packet_load(index: int | None) -> Step:
     """The step of a legacy packet load; ``index`` is the register with the position, if one has it."""
 
-    def step(explorer: Explorer) -> None:
+    def follow(explorer: Explorer) -> int:
         readable(explorer, 6)
         check_nothing_held(explorer, "BPF_LD_[ABS|IND]")
         context = explorer.registers[6]
@@ -186,10 +170,9 @@ def _packet_load(index: int | None) -> Instruct:
         explorer.registers[0:6] = (ANY_NUMBER, *(NOTHING,) * 5)
         explorer.sources[0] = LOST
         if len(explorer.state.frames) == 1:
-            explorer.next = explorer.index + 1
-            return
+            return explorer.index + 1
         # Where the load misses, the function returns 0 to its caller; in the program itself nothing comes after.
         explorer.fork(explorer.index + 1)
-        end_early(explorer, before, number(constant(0)))
+        return end_early(explorer, before, number(constant(0)))
 
-    return step
+    return Calling(follow)

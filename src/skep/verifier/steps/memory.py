@@ -24,10 +24,14 @@ from skep.verifier.states.register import (
 from skep.verifier.states.state import LOST, R10
 from skep.verifier.steps.accesses import Access, check, check_alignment
 from skep.verifier.steps.checks import readable, writable
+from skep.verifier.steps.step import REMEMBERED, Step
 
 if TYPE_CHECKING:
-    from skep.verifier.paths.exploration import Explorer, Instruct
+    from skep.verifier.paths.exploration import Explorer
 
+
+_ARENA: Final = Kind.ARENA
+_CONTEXT: Final = Kind.CONTEXT
 
 _SCALAR: Final = Kind.SCALAR
 _STACK: Final = Kind.STACK
@@ -50,15 +54,24 @@ _MIXABLE: Final = frozenset(
 )
 
 
-def _check_same_kind(explorer: Explorer, pointer: Register) -> None:
-    """Accesses through context and the like are rewritten, so one instruction cannot serve two kinds."""
-    kinds = explorer.context.access_kinds
-    here = explorer.index
-    before = kinds.get(here)
-    if before is None:
-        kinds[here] = pointer.kind
-    elif before is not pointer.kind and not (before in _MIXABLE and pointer.kind in _MIXABLE):
-        raise Rejection("same insn cannot be used with different pointers", kinds=(before, pointer.kind))
+class _Accessing(Step):
+    """A step that accesses memory. Linux rewrites accesses through a context and the like, so that one instruction
+    cannot serve two kinds of pointer.
+    """
+
+    __slots__ = ("_kind",)
+
+    def __init__(self) -> None:
+        self._kind: Kind | None = None
+
+    def _check_same_kind(self, pointer: Register) -> None:
+        before, kind = self._kind, pointer.kind
+        if before is kind:
+            return
+        if before is None:
+            self._kind = kind
+        elif not (before in _MIXABLE and kind in _MIXABLE):
+            raise Rejection("same insn cannot be used with different pointers", kinds=(before, kind))
 
 
 _NO_ATOMICS: Final = frozenset(
@@ -93,42 +106,97 @@ def _check_atomic_load(index: int, pointer: Register) -> None:
         )
 
 
-def load(instruction: Instruction, row: Row) -> Instruct:
+#: Kinds of memory of which a load gives what the pointer alone decides, if that is a number or has no id.
+_STEADY: Final = frozenset({Kind.PACKET, Kind.PACKET_META, Kind.MAP_VALUE, Kind.MAP_KEY, Kind.MEMORY, Kind.CONTEXT})
+
+
+def load(instruction: Instruction, row: Row, slot: int) -> Step:
     """The step of a load into a register."""
     assert isinstance(row.meaning, Load | LoadAcquire)
-    dst, src, offset, size = instruction.dst, instruction.src, instruction.offset, row.meaning.size
-    is_signed = isinstance(row.meaning, Load) and row.meaning.is_signed
-    is_acquire = isinstance(row.meaning, LoadAcquire)
+    return _Load(instruction, slot, row.meaning)
 
-    def step(explorer: Explorer) -> None:
+
+class _Load(_Accessing):
+    """A load into a register."""
+
+    __slots__ = ("_behind", "_dst", "_is_acquire", "_is_signed", "_known", "_offset", "_places", "_size", "_src")
+
+    def __init__(self, instruction: Instruction, slot: int, meaning: Load | LoadAcquire) -> None:
+        super().__init__()
+        self._dst: Final = instruction.dst
+        self._src: Final = instruction.src
+        self._offset: Final = instruction.offset
+        self._size: Final = meaning.size
+        self._is_signed: Final = isinstance(meaning, Load) and meaning.is_signed
+        self._is_acquire: Final = isinstance(meaning, LoadAcquire)
+        self._behind: Final = slot + 1
+        #: What was loaded through pointers that always give the same.
+        self._known: dict[Register, Register] = {}
+        #: Where on the stack pointers point.
+        self._places: dict[Register, stack_access.Place] = {}
+
+    def follow(self, explorer: Explorer) -> int:
+        """Check the access, and set the register to what is known of what lies there."""
+        dst = self._dst
         registers = explorer.registers
-        pointer = registers[src]
-        if pointer is NOTHING or dst == R10:
+        pointer = registers[self._src]
+        known = self._known.get(pointer)
+        if known is None:
+            place = self._places.get(pointer)
+            if place is None:
+                registers[dst] = self._loaded(explorer, pointer)
+                explorer.sources[dst] = _source_of_used(explorer)
+                return self._behind
+            explorer.used = None
+            known = self._extended(stack_access.load_from(explorer, self._src, place))
+            registers[dst] = known
+            explorer.sources[dst] = _source_of_used(explorer)
+            return self._behind
+        registers[dst] = known
+        explorer.sources[dst] = 0
+        return self._behind
+
+    def _loaded(self, explorer: Explorer, pointer: Register) -> Register:
+        src, size = self._src, self._size
+        if pointer is NOTHING or self._dst == R10:
             readable(explorer, src)
-            writable(explorer, dst)
+            writable(explorer, self._dst)
         explorer.used = None
-        result = check(explorer, Access(src, pointer, offset, size, strict=is_acquire))
+        result = check(explorer, Access(src, pointer, self._offset, size, strict=self._is_acquire))
         if result is None:
             result = ANY_NUMBER
-        if size < 8:
-            if result.kind is _SCALAR:
-                scalar = result.scalar
-                value = sign_extended(scalar, size) if is_signed else zero_extended(scalar, size)
-                if value is not scalar:
-                    result = number(value, result.id, result.flags, result.offset)
-            elif is_signed:
-                # Pointers to packets are four bytes of the context, and have no sign.
-                raise Rejection(
-                    f"invalid bpf_context access off={offset} size={size}", offset=offset, size=size, store=False
-                )
-        _check_same_kind(explorer, pointer)
-        if is_acquire:
+        if self._is_signed and size < 8 and result.kind is not _SCALAR:
+            # Pointers to packets are four bytes of the context, and have no sign.
+            raise Rejection(
+                f"invalid bpf_context access off={self._offset} size={size}",
+                offset=self._offset,
+                size=size,
+                store=False,
+            )
+        result = self._extended(result)
+        self._check_same_kind(pointer)
+        if self._is_acquire:
             _check_atomic_load(src, pointer)
-        registers[dst] = result
-        explorer.sources[dst] = _source_of_used(explorer)
-        explorer.next = explorer.index + 1
+        kind = pointer.kind
+        if kind is _STACK:
+            place = stack_access.place_of(pointer, self._offset, size)
+            if place is not None:
+                if len(self._places) >= REMEMBERED:
+                    self._places.clear()
+                self._places[pointer] = place
+        elif kind in _STEADY and not result.id and (result.kind is _SCALAR or kind is _CONTEXT):
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            self._known[pointer] = result
+        return result
 
-    return step
+    def _extended(self, loaded: Register) -> Register:
+        size = self._size
+        if size == 8 or loaded.kind is not _SCALAR:
+            return loaded
+        scalar = loaded.scalar
+        value = sign_extended(scalar, size) if self._is_signed else zero_extended(scalar, size)
+        return loaded if value is scalar else number(value, loaded.id, loaded.flags, loaded.offset)
 
 
 def _source_of_used(explorer: Explorer) -> int:
@@ -146,61 +214,100 @@ def _stored(explorer: Explorer, dst: int, source: int) -> None:
         explorer.state.frames[used[0]].slot_sources[used[1]] = source
 
 
-def store(instruction: Instruction, row: Row) -> Instruct:
+def store(instruction: Instruction, row: Row, slot: int) -> Step:
     """The step of a store of a register or an immediate."""
     assert isinstance(row.meaning, Store | StoreRelease)
-    dst, src, offset, size = instruction.dst, instruction.src, instruction.offset, row.meaning.size
-    by_register = row.operand == "src"
-    immediate = number(constant_operand(instruction.imm))
-    is_release = isinstance(row.meaning, StoreRelease)
+    return _Store(instruction, slot, row.meaning, row.operand == "src")
 
-    def step(explorer: Explorer) -> None:
+
+class _Store(_Accessing):
+    """A store of a register, or of an immediate (``_value``)."""
+
+    __slots__ = ("_behind", "_dst", "_is_release", "_offset", "_places", "_size", "_source", "_value")
+
+    def __init__(self, instruction: Instruction, slot: int, meaning: Store | StoreRelease, by_register: bool) -> None:
+        super().__init__()
+        self._dst: Final = instruction.dst
+        #: The register stored; negative for an immediate.
+        self._source: Final = instruction.src if by_register else -1
+        self._value: Final = number(constant_operand(instruction.imm))
+        self._offset: Final = instruction.offset
+        self._size: Final = meaning.size
+        self._is_release: Final = isinstance(meaning, StoreRelease)
+        self._behind: Final = slot + 1
+        #: Where on the stack pointers point.
+        self._places: dict[Register, stack_access.Place] = {}
+
+    def follow(self, explorer: Explorer) -> int:
+        """Check the access, and note what lies on the stack now, if it is a store there."""
+        dst, source = self._dst, self._source
         registers = explorer.registers
-        if by_register:
-            readable(explorer, src)
-        readable(explorer, dst)
         pointer = registers[dst]
+        value = registers[source] if source >= 0 else self._value
         explorer.used = None
+        place = self._places.get(pointer)
+        if place is not None and value is not NOTHING:
+            stack_access.store_at(explorer, place, value, source)
+        else:
+            self._store(explorer, pointer, value)
+        _stored(explorer, dst, explorer.sources[source] if source >= 0 else 0)
+        return self._behind
+
+    def _store(self, explorer: Explorer, pointer: Register, value: Register) -> None:
+        dst, source, offset, size = self._dst, self._source, self._offset, self._size
+        if source >= 0:
+            readable(explorer, source)
+        readable(explorer, dst)
+        access = Access(dst, pointer, offset, size, value, source, strict=self._is_release)
         if pointer.kind is _STACK:
-            if not (pointer.scalar.is_constant and (offset + pointer.offset) % size == 0):
-                check_alignment(explorer, Access(dst, pointer, offset, size))
-            value = registers[src] if by_register else immediate
-            source = src if by_register else None
+            check_alignment(explorer, access)
             stack_access.store(explorer, dst, pointer, offset + pointer.offset, size, value, source)
+            place = stack_access.place_of(pointer, offset, size)
+            if place is not None:
+                if len(self._places) >= REMEMBERED:
+                    self._places.clear()
+                self._places[pointer] = place
         else:
             explorer.liveness.wrote(explorer.state, explorer.index, 0)
-            value = registers[src] if by_register else immediate
-            check(
-                explorer,
-                Access(dst, pointer, offset, size, value, src if by_register else None, strict=is_release),
-            )
-        _check_same_kind(explorer, pointer)
-        if is_release:
+            check(explorer, access)
+        self._check_same_kind(pointer)
+        if self._is_release:
             _check_atomic_store(dst, pointer)
-        _stored(explorer, dst, explorer.sources[src] if by_register else 0)
-        explorer.next = explorer.index + 1
-
-    return step
 
 
-def atomic(instruction: Instruction, row: Row) -> Instruct:
+def atomic(instruction: Instruction, row: Row) -> Step:
     """The step of an atomic read-modify-write."""
     assert isinstance(row.meaning, Atomic)
-    meaning = row.meaning
-    dst, src, offset, size = instruction.dst, instruction.src, instruction.offset, meaning.size
-    result = None if meaning.result is None else 0 if meaning.result == "r0" else src
+    return _Atomic(instruction, row.meaning)
 
-    def step(explorer: Explorer) -> None:
+
+class _Atomic(_Accessing):
+    """An atomic read-modify-write; ``_result`` is the register that gets what was there before, negative for none."""
+
+    __slots__ = ("_dst", "_offset", "_operation", "_result", "_size", "_src")
+
+    def __init__(self, instruction: Instruction, meaning: Atomic) -> None:
+        super().__init__()
+        self._operation: Final = meaning.operation
+        self._dst: Final = instruction.dst
+        self._src: Final = instruction.src
+        self._offset: Final = instruction.offset
+        self._size: Final = meaning.size
+        self._result: Final = -1 if meaning.result is None else 0 if meaning.result == "r0" else instruction.src
+
+    def follow(self, explorer: Explorer) -> int:
+        """Check both accesses, and forget what was there."""
+        dst, src, offset, size, result = self._dst, self._src, self._offset, self._size, self._result
         registers = explorer.registers
         readable(explorer, src)
         readable(explorer, dst)
-        if meaning.operation == "cmpxchg":
+        if self._operation == "cmpxchg":
             readable(explorer, 0)
         pointer = registers[dst]
         _check_atomic_store(dst, pointer)
-        if pointer.kind is Kind.ARENA and result is not None and meaning.operation in _LOOPS_ON_X86:
+        if pointer.kind is _ARENA and result >= 0 and self._operation in _LOOPS_ON_X86:
             raise Rejection(f"BPF_ATOMIC stores into R{dst} arena is not allowed", register=dst, pointer=pointer)
-        if result is not None:
+        if result >= 0:
             writable(explorer, result)
         explorer.used = None
         access = Access(dst, pointer, offset, size, strict=True)
@@ -209,21 +316,19 @@ def atomic(instruction: Instruction, row: Row) -> Instruct:
         loaded = check(explorer, access)
         source = _source_of_used(explorer)
         # A store of any number: the old contents decide what it is.
-        check(explorer, Access(dst, pointer, offset, size, _ANYTHING, None, strict=True))
+        check(explorer, Access(dst, pointer, offset, size, _ANYTHING, strict=True))
         if pointer.kind is _STACK and pointer.scalar.is_constant:
             _spoil(explorer, pointer, offset + pointer.offset, size)
         _stored(explorer, dst, explorer.sources[src])
-        if result is not None:
+        if result >= 0:
             value = ANY_NUMBER if loaded is None else loaded
             if size < 8 and value.kind is _SCALAR:
                 value = number(zero_extended(value.scalar, size), value.id, value.flags, value.offset)
             registers[result] = value
             # Linux goes on tracing what was exchanged or added too.
             explorer.sources[result] |= source
-        _check_same_kind(explorer, pointer)
-        explorer.next = explorer.index + 1
-
-    return step
+        self._check_same_kind(pointer)
+        return explorer.index + 1
 
 
 def _refuse_somewhere_on_stack(explorer: Explorer, access: Access) -> None:

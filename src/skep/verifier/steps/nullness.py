@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from skep.objects.kinds import MapType
 from skep.verifier.kernel.kernel_types import KernelType
 from skep.verifier.maps.facts import MapFacts
@@ -20,6 +22,13 @@ from skep.verifier.states.register import (
 from skep.verifier.states.slots import slot
 from skep.verifier.states.state import State
 
+_MAP_VALUE: Final = Kind.MAP_VALUE
+_OBJECT: Final = Kind.OBJECT
+_TYPE_SOCKHASH: Final = MapType.SOCKHASH
+_TYPE_SOCKMAP: Final = MapType.SOCKMAP
+_TYPE_XSKMAP: Final = MapType.XSKMAP
+
+
 _NEVER_NULL = frozenset(
     {Kind.SOCKET, Kind.TCP_SOCK, Kind.MAP_VALUE, Kind.MAP_KEY, Kind.SOCK_COMMON, Kind.MAP, Kind.MEMORY, Kind.OBJECT}
 )
@@ -29,7 +38,7 @@ def known_not_null(pointer: Register) -> bool:
     """Whether a pointer is known not to be null, so that a comparison with null has one answer."""
     if pointer.flags & MAYBE_NULL or pointer.kind not in _NEVER_NULL:
         return False
-    if pointer.kind is Kind.OBJECT:
+    if pointer.kind is _OBJECT:
         return bool(pointer.flags & TRUSTED or pointer.reference)
     return not pointer.flags & UNTRUSTED
 
@@ -38,13 +47,14 @@ def not_null(pointer: Register) -> Register:
     """What a pointer is once it is known not to be null."""
     flags = pointer.flags & ~MAYBE_NULL
     kind, subject, id, extent = pointer.kind, pointer.subject, pointer.id, pointer.extent
-    if kind is Kind.MAP_VALUE and isinstance(subject, MapFacts):
+    if kind is _MAP_VALUE and isinstance(subject, MapFacts):
         if subject.inner is not None:
             kind, subject, extent = Kind.MAP, subject.inner, id
-        elif subject.type is MapType.XSKMAP:
-            kind, subject = Kind.XDP_SOCK, None
-        elif subject.type in (MapType.SOCKMAP, MapType.SOCKHASH):
-            kind, subject = Kind.SOCKET, None
+        elif subject.type is _TYPE_XSKMAP:
+            # Linux tells sockets of a map from those that were found otherwise, so the map stays their subject.
+            kind = Kind.XDP_SOCK
+        elif subject.type in (_TYPE_SOCKMAP, _TYPE_SOCKHASH):
+            kind = Kind.SOCKET
     return register(kind, ZERO, pointer.offset, id, pointer.reference, extent, pointer.frame, flags, subject)
 
 
@@ -52,8 +62,8 @@ def keeps_id(pointer: Register) -> bool:
     """Whether the id of a pointer matters beyond nullness: a spin lock may lie where it points."""
     subject = pointer.subject
     if isinstance(subject, MapFacts):
-        return pointer.kind is Kind.MAP_VALUE and subject.has_lock
-    if pointer.kind is Kind.OBJECT and pointer.flags & ALLOCATED:
+        return pointer.kind is _MAP_VALUE and subject.has_lock
+    if pointer.kind is _OBJECT and pointer.flags & ALLOCATED:
         return isinstance(subject, KernelType) and fields_of(subject).first(*LOCKS) is not None
     return False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from skep.objects.kinds import AttachType, ProgramType
 from skep.verifier.contexts.attachment import returns_pointer, security_range
@@ -11,10 +11,14 @@ from skep.verifier.numbers.scalar import S64_MAX, S64_MIN, Scalar
 from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.states.register import NOTHING, Kind, Register
 from skep.verifier.steps.checks import readable
+from skep.verifier.steps.step import END
 
 if TYPE_CHECKING:
     from skep.verifier.context import Context
     from skep.verifier.paths.exploration import Explorer
+
+_SCALAR: Final = Kind.SCALAR
+_STACK: Final = Kind.STACK
 
 _T, _A = ProgramType, AttachType
 _ONE = (1, 1)
@@ -83,17 +87,16 @@ def return_range(context: Context) -> tuple[int, int] | None:
     return _RANGES.get(program)
 
 
-def leave(explorer: Explorer) -> None:
+def leave(explorer: Explorer) -> int:
     """The step of ``exit``: back to the caller, or the end of a path."""
     explorer.jumps += 1
     state = explorer.state
     frames = state.frames
     if len(frames) > 1:
-        _return_to_caller(explorer)
-        return
+        return _return_to_caller(explorer)
     check_nothing_held(explorer, "BPF_EXIT instruction in main prog")
     check_result(explorer, 0)
-    explorer.end_path()
+    return END
 
 
 def check_nothing_held(explorer: Explorer, prefix: str, *, locks: bool = True) -> None:
@@ -108,10 +111,10 @@ def check_nothing_held(explorer: Explorer, prefix: str, *, locks: bool = True) -
         sections.check_none_open(explorer, prefix)
 
 
-def end_early(explorer: Explorer, before: Register, result: Register) -> None:
+def end_early(explorer: Explorer, before: Register, result: Register) -> int:
     """The running function returns ``result`` from its midst: a tail call was taken, or a packet load missed.
 
-    ``before`` is what r0 held before that instruction.
+    ``before`` is what r0 held before that instruction. Gives where its caller goes on.
     """
     if explorer.frame.callback is not None:
         # The result of a callback matters, and Linux looks for where it came from before the instruction that made
@@ -121,20 +124,22 @@ def end_early(explorer: Explorer, before: Register, result: Register) -> None:
         if result.scalar.is_constant:
             raise Rejection("verifier bug: subprog exit from frame 0")
     explorer.registers[0] = result
-    _return_to_caller(explorer)
+    if explorer.observer is not None:
+        explorer.observer.left_early(explorer)
+    return _return_to_caller(explorer)
 
 
-def _return_to_caller(explorer: Explorer) -> None:
+def _return_to_caller(explorer: Explorer) -> int:
     state = explorer.state
     frames = state.frames
     callee, caller = frames[-1], frames[-2]
     # A function whose result nobody uses need not have one: clang leaves r0 alone in it.
     result = callee.registers[0]
-    if result.kind is Kind.STACK:
+    if result.kind is _STACK:
         raise Rejection("cannot return stack pointer to the caller")
     site = callee.call_site
     if callee.callback is not None:
-        if result.kind is not Kind.SCALAR:
+        if result.kind is not _SCALAR:
             raise Rejection("R0 not a scalar value")
         explorer.mark_precise(0)
         low, high = callee.callback
@@ -142,13 +147,12 @@ def _return_to_caller(explorer: Explorer) -> None:
             raise Rejection(_outside("At callback return", "R0", result.scalar, (low, high)))
         from skep.verifier.calls.callbacks import back_to_helper
 
-        back_to_helper(explorer)
-        return
+        return back_to_helper(explorer)
     caller.registers[0] = result
     caller.sources[0] = callee.sources[0]
     frames.pop()
     explorer.enter(state)
-    explorer.next = site + 1
+    return site + 1
 
 
 def check_result(explorer: Explorer, index: int) -> None:
@@ -165,14 +169,14 @@ def check_result(explorer: Explorer, index: int) -> None:
     limits = None if is_function else return_range(context)
     readable(explorer, index)
     result = explorer.registers[index]
-    if is_function and result.kind is not Kind.SCALAR:
+    if is_function and result.kind is not _SCALAR:
         raise Rejection(
             f"At subprogram exit the register R{index} is not a scalar value ({result.type_name})", register=index
         )
     if limits is None:
         return
     place = "At program exit"
-    if result.kind is not Kind.SCALAR:
+    if result.kind is not _SCALAR:
         raise Rejection(f"{place} the register R{index} is not a known value ({result.type_name})", register=index)
     explorer.mark_precise(index)
     low, high = limits
@@ -189,7 +193,7 @@ def _check_later_result(explorer: Explorer, limits: tuple[int, int], index: int)
     readable(explorer, index)
     result = explorer.registers[index]
     place = "At async callback return"
-    if result.kind is not Kind.SCALAR:
+    if result.kind is not _SCALAR:
         raise Rejection(f"{place} the register R{index} is not a known value ({result.type_name})", register=index)
     explorer.mark_precise(index)
     if not (limits[0] <= result.scalar.smin and result.scalar.smax <= limits[1]):
