@@ -34,6 +34,13 @@ def of_structs() -> TypeTable:
     return TypeTable(builder.build(), of_kernel=True)
 
 
+def of_bits() -> TypeTable:
+    builder = BtfBuilder()
+    wide = builder.integer("unsigned long", 8)
+    builder.struct("bits", [("most", wide, 32), ("one", wide, 1), ("behind", builder.integer("int", 4))])
+    return TypeTable(builder.build(), of_kernel=True)
+
+
 def test_a_place_is_a_number_or_a_pointer() -> None:
     table = of_structs()
     outer = table.struct("outer")
@@ -57,6 +64,20 @@ def test_what_lies_in_no_member_is_refused(offset: int, size: int, message: str)
     with pytest.raises(OutsideError) as raised:
         table.member_at(table.struct("outer"), offset, size)
     assert raised.value.message == message
+
+
+@pytest.mark.parametrize(("offset", "size"), [(0, 4), (0, 8), (4, 1), (4, 2)])
+def test_bit_fields_are_read_whole(offset: int, size: int) -> None:
+    table = of_bits()
+    assert table.member_at(table.struct("bits"), offset, size).target is None
+
+
+@pytest.mark.parametrize(("offset", "size", "at"), [(0, 1, 0), (1, 2, 1), (2, 2, 2), (6, 4, 6), (7, 1, 7)])
+def test_neither_part_of_a_bit_field_nor_what_lies_between_members_is_read(offset: int, size: int, at: int) -> None:
+    table = of_bits()
+    with pytest.raises(OutsideError) as raised:
+        table.member_at(table.struct("bits"), offset, size)
+    assert raised.value.message == f"struct bits doesn't have field at offset {at}"
 
 
 def test_a_pointer_may_stand_for_what_it_starts_with() -> None:

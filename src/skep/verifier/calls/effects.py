@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _TAIL_CALL: Final = prototypes.number("tail_call")
 #: Kernel functions that may move the packet.
-_MOVERS: Final = frozenset({"bpf_xdp_pull_data"})
+PACKET_MOVERS: Final = frozenset({"bpf_xdp_pull_data"})
 
 
 def find_effects(structure: Structure, context: Context) -> None:
@@ -59,4 +59,4 @@ def _kfunc(function: Subprogram, context: Context, slot: int) -> None:
     if isinstance(reference, KfuncReference):
         kfunc = KFUNCS.get(reference.name)
         function.might_sleep |= kfunc is not None and bool(kfunc.flags & KfuncFlag.SLEEPABLE)
-        function.changes_packet |= reference.name in _MOVERS
+        function.changes_packet |= reference.name in PACKET_MOVERS

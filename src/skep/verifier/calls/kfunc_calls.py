@@ -16,6 +16,8 @@ from skep.objects.spec import KfuncReference
 from skep.stdlib import prototypes
 from skep.stdlib.kfuncs import KFUNCS, Kfunc, KfuncFlag
 from skep.verifier.calls import callbacks, dynptr_calls, exceptions, kfunc_checks, kfunc_results
+from skep.verifier.calls.effects import PACKET_MOVERS
+from skep.verifier.calls.helper_calls import forget_packet
 from skep.verifier.calls.kfunc_arguments import Argument, ArgumentKind, arguments_of, kind_of
 from skep.verifier.holding import locks, references, sections
 from skep.verifier.kernel.kernel_types import Parameters
@@ -245,6 +247,8 @@ def _call(explorer: Explorer, kfunc: Kfunc, function: Parameters) -> int:
     result = special(explorer, call) if special is not None else kfunc_results.plain_result(explorer, call)
     registers = explorer.registers
     registers[0:6] = (result, *(NOTHING,) * 5)
+    if call.name in PACKET_MOVERS:
+        forget_packet(explorer.state)
     return END if "ends" in call.notes else explorer.index + 1
 
 

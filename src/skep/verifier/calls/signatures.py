@@ -32,7 +32,7 @@ from skep.verifier.kernel.kernel_types import KernelType
 from skep.verifier.rejection import NotCovered, Rejection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from skep.btf import Btf
     from skep.verifier.context import Context
@@ -76,19 +76,27 @@ class Signature:
     problem: str = ""
 
 
-def check_early_ends(context: Context, functions: Iterable[Subprogram]) -> None:
+def check_early_ends(context: Context, functions: Sequence[Subprogram]) -> None:
     """Refuse functions without result that may end the program in their midst: by a tail call or a packet load."""
     btf = context.spec.btf
+    are_typed = btf is not None and any(function.type_id for function in functions)
     for function in functions:
-        described = btf[function.type_id] if btf is not None and function.type_id else None
-        if not function.index or btf is None or not isinstance(described, Function):
-            continue
-        prototype = btf[described.prototype]
-        if isinstance(prototype, FunctionPrototype) and isinstance(btf.resolve(prototype.result), Int | Enumeration):
+        if not function.index or (are_typed and _returns_a_number(btf, function)):
             continue
         for what, is_there in (("LD_ABS", function.has_packet_load), ("tail_call", function.has_tail_call)):
-            if is_there:
+            if is_there and are_typed:
                 raise Rejection(f"{what} is only allowed in functions that return 'int'.", function=function.name)
+            if is_there:
+                raise Rejection(f"{what} is not allowed in subprogs without BTF", function=function.name)
+
+
+def _returns_a_number(btf: Btf | None, function: Subprogram) -> bool:
+    """Whether a function does, for all that is known: one without a type may."""
+    described = btf[function.type_id] if btf is not None and function.type_id else None
+    if btf is None or not isinstance(described, Function):
+        return True
+    prototype = btf[described.prototype]
+    return isinstance(prototype, FunctionPrototype) and isinstance(btf.resolve(prototype.result), Int | Enumeration)
 
 
 class _Unusable(Exception):

@@ -158,6 +158,33 @@ _DISABLED_HOOKS: Final = frozenset(
     }
 )
 
+#: Functions that programs run through themselves, so that none may be attached to them.
+_UNTRACEABLE: Final = frozenset(
+    {
+        "migrate_disable",
+        "migrate_enable",
+        "preempt_count_add",
+        "preempt_count_sub",
+        "__rcu_read_lock",
+        "__rcu_read_unlock",
+        "rcu_read_unlock_strict",
+    }
+)
+#: Functions that never return, so that nothing is ever behind them.
+_NEVER_RETURN: Final = frozenset(
+    {
+        "do_exit",
+        "do_group_exit",
+        "kthread_complete_and_exit",
+        "make_task_dead",
+        "__module_put_and_kthread_exit",
+        "__x64_sys_exit",
+        "__x64_sys_exit_group",
+        "__ia32_sys_exit",
+        "__ia32_sys_exit_group",
+    }
+)
+_TRAMPOLINES: Final = frozenset({_A.TRACE_FENTRY, _A.TRACE_FEXIT, _A.MODIFY_RETURN})
 #: Security hooks that are called before an object is whole, or when nobody holds it any more. The kernel that the
 #: other rules were observed on loads no LSM programs: that ``task_free`` is one is told by its own tests, the others
 #: follow from when they are called.
@@ -199,6 +226,12 @@ def check_attachment(context: Context) -> None:
         if type is ProgramType.LSM and hook.name.removeprefix(_PREFIXES[_A.LSM_MAC]) in _DISABLED_HOOKS:
             function = context.kernel_types.function(hook.name)
             raise Rejection(f"attach_btf_id {function.id if function else 0} points to disabled hook", hook=hook.name)
+    if type is ProgramType.TRACING and context.attach_type in _TRAMPOLINES:
+        name = context.hook.name
+        if name in _UNTRACEABLE:
+            raise Rejection(f"Attaching tracing programs to function '{name}' is rejected.", hook=name)
+        if name in _NEVER_RETURN and context.attach_type is not _A.TRACE_FENTRY:
+            raise Rejection(f"Attaching fexit/fmod_ret to __noreturn function '{name}' is rejected.", hook=name)
 
 
 def _check_member(context: Context, table: str, member: str) -> None:

@@ -124,9 +124,9 @@ def _check_store(explorer: Explorer, type: KernelType, offset: int, size: int) -
 
 
 def _loaded(explorer: Explorer, pointer: Register, place: Place) -> Register | None:
-    flags = _flags(explorer, pointer, place)
     if place.target is None:
-        return untrusted_memory() if place.is_plain_pointer and flags & UNTRUSTED else None
+        return untrusted_memory() if place.is_plain_pointer else None
+    flags = _flags(explorer, pointer, place)
     id = explorer.new_id() if flags & MAYBE_NULL else 0
     return register(Kind.OBJECT, id=id, flags=flags, subject=place.target)
 

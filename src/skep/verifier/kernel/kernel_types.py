@@ -328,25 +328,18 @@ class TypeTable:
         """The member that holds ``offset``, and where it starts; no member for an access that is all a number."""
         for member in whole.members:
             if member.bit_size:
-                # A bit field holds numbers only; an access may take several of them at once.
+                # A bit field holds numbers only; it may be read with what lies beside it, but not in part.
                 end = (member.bit_offset + member.bit_size + 7) // 8
-                if offset <= member.bit_offset // 8 and offset + size <= end:
+                if offset <= member.bit_offset // 8 and end <= offset + size:
                     return None, 0
-                if offset >= end:
-                    continue
-                if member.bit_offset // 8 <= offset:
-                    return None, 0
+                continue
             start = member.bit_offset // 8
-            if start > offset + size - 1:
+            if offset < start:
+                # Between members.
                 break
             length = self._size(member.type)
             if offset >= start + length:
                 continue
-            if offset < start:
-                raise OutsideError(
-                    f"access beyond the end of member {member.name} (mend:{start + length}) "
-                    f"in struct {title(here)} with off {offset} size {size}"
-                )
             return member, start
         raise OutsideError(f"struct {title(here)} doesn't have field at offset {offset}")
 

@@ -396,7 +396,8 @@ def _on_pointer(
     if pointer.flags & MAYBE_NULL:
         raise Rejection(f"R{dst} pointer arithmetic on {name} prohibited, null-check it first", register=dst)
     if pointer.kind is _MEMORY and pointer.flags & UNTRUSTED:
-        return pointer
+        # Where it points to does not matter, but a number that it is added to stays a number.
+        return pointer if target is pointer else ANY_NUMBER
     known = added.is_constant
     nothing_added = known and added.value == 0 and operation == "add"
     if pointer.kind not in _MOVABLE:

@@ -92,10 +92,17 @@ _NO_ATOMICS: Final = frozenset(
 _LOOPS_ON_X86: Final = frozenset({"and", "or", "xor"})
 
 
-def _check_atomic_pointer(explorer: Explorer, index: int, pointer: Register) -> None:
+def _check_atomic_store(index: int, pointer: Register) -> None:
     if pointer.kind in _NO_ATOMICS:
         raise Rejection(
             f"BPF_ATOMIC stores into R{index} {pointer.type_name} is not allowed", register=index, pointer=pointer
+        )
+
+
+def _check_atomic_load(index: int, pointer: Register) -> None:
+    if pointer.kind in _NO_ATOMICS:
+        raise Rejection(
+            f"BPF_ATOMIC loads from R{index} {pointer.type_name} is not allowed", register=index, pointer=pointer
         )
 
 
@@ -158,8 +165,6 @@ class _Load(_Accessing):
         if pointer is NOTHING or self._dst == R10:
             readable(explorer, src)
             writable(explorer, self._dst)
-        if self._is_acquire:
-            _check_atomic_pointer(explorer, src, pointer)
         explorer.used = None
         result = check(explorer, Access(src, pointer, self._offset, size, strict=self._is_acquire))
         if result is None:
@@ -174,6 +179,8 @@ class _Load(_Accessing):
             )
         result = self._extended(result)
         self._check_same_kind(pointer)
+        if self._is_acquire:
+            _check_atomic_load(src, pointer)
         kind = pointer.kind
         if kind is _STACK:
             place = stack_access.place_of(pointer, self._offset, size)
@@ -255,8 +262,6 @@ class _Store(_Accessing):
         if source >= 0:
             readable(explorer, source)
         readable(explorer, dst)
-        if self._is_release:
-            _check_atomic_pointer(explorer, dst, pointer)
         access = Access(dst, pointer, offset, size, value, source, strict=self._is_release)
         if pointer.kind is _STACK:
             check_alignment(explorer, access)
@@ -270,6 +275,8 @@ class _Store(_Accessing):
             explorer.liveness.wrote(explorer.state, explorer.index, 0)
             check(explorer, access)
         self._check_same_kind(pointer)
+        if self._is_release:
+            _check_atomic_store(dst, pointer)
 
 
 def atomic(instruction: Instruction, row: Row) -> Step:
@@ -301,7 +308,7 @@ class _Atomic(_Accessing):
         if self._operation == "cmpxchg":
             readable(explorer, 0)
         pointer = registers[dst]
-        _check_atomic_pointer(explorer, dst, pointer)
+        _check_atomic_store(dst, pointer)
         if pointer.kind is _ARENA and result >= 0 and self._operation in _LOOPS_ON_X86:
             raise Rejection(f"BPF_ATOMIC stores into R{dst} arena is not allowed", register=dst, pointer=pointer)
         if result >= 0:

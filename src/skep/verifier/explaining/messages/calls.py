@@ -98,7 +98,8 @@ FORMS: tuple[MessageForm, ...] = (
         tales_calls.argument,
     ),
     form(
-        r"\w+ is only allowed in functions that return 'int'\.|BPF_LD_\[ABS\|IND\] instructions not allowed .*|"
+        r"\w+ is only allowed in functions that return 'int'\.|\w+ is not allowed in subprogs without BTF|"
+        r"BPF_LD_\[ABS\|IND\] instructions not allowed .*|"
         r"at the time of BPF_LD_ABS\|IND R6 != pointer to skb",
         "packet",
         "An old packet load is used where it cannot be.",

@@ -76,6 +76,13 @@ FORMS: tuple[MessageForm, ...] = (
         "Leave out this member, or declare the licence.",
     ),
     form(
+        r"Attaching (?:tracing programs to|fexit/fmod_ret to __noreturn) function '(?P<function>\w+)' is rejected\.",
+        "program types",
+        "Nothing may be attached there to {function}().",
+        "Programs run through some functions themselves, and nothing runs behind one that never returns.",
+        "Attach to a function that calls it or, where it only never returns, with fentry.",
+    ),
+    form(
         r"Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable",
         "program types",
         "A program of this type cannot be sleepable.",

@@ -216,7 +216,7 @@ FORMS: tuple[MessageForm, ...] = (
         telling.usual,
     ),
     form(
-        r"BPF_ATOMIC stores into R(?P<register>\d+) (?P<type>\w+) is not allowed",
+        r"BPF_ATOMIC (?:stores into|loads from) R(?P<register>\d+) (?P<type>\w+) is not allowed",
         "memory",
         "An atomic instruction works on memory of the kind {type}.",
         "Atomic updates go to the stack, map values and memory that is the program's own.",
