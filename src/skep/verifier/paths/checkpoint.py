@@ -203,11 +203,13 @@ def _register_matches(old: Register, current: Register, precise: bool, ids: Iden
             return True
         if not within(current.scalar, old.scalar):
             return False
-        # Linux tells a number that is some way from another from one that is not, whatever they are to each other.
+        if not old.id and match is not _PRUNE:
+            # What numbers are to each other only matters where the kept state knew of it ...
+            return True
+        # ... but that a finished state had no number that is some way from another is told from one that has.
         if (old.flags ^ current.flags) & SHIFTED or (old.flags & SHIFTED and old.offset != current.offset):
             return False
         if not old.id:
-            # What numbers are to each other only matters where the kept state knew of it.
             return True
         return ids.agree_as_numbers(old.id, current.id)
     if old is current and not (old.id or old.reference):
