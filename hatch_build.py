@@ -34,11 +34,18 @@ MODULES = (
     "stack/stack_access",
     "steps/checks",
     "steps/accesses",
+    "answers/liveness_log",
     "steps/memory",
     "steps/returns",
     "calls/functions",
     "calls/helper_arguments",
     "calls/helper_calls",
+    "calls/effects",
+    "calls/stack_depth",
+    "structure",
+    "paths/flow",
+    "steps/reserved",
+    "steps/instructions",
 )
 
 

@@ -24,6 +24,7 @@ def main() -> None:
         ("maps", []),
         ("locks", []),
         ("interpreter", []),
+        ("verifier", []),
         ("core", []),
     ]
     status = 0

@@ -17,7 +17,7 @@ _ROOT = Path(__file__).parents[2]
 _COMPILED = os.environ.get("SKEP_COMPILED_PYTHON")
 
 _ANSWERS = """
-import json, sys
+import json, re, sys
 sys.path.append({root!r})
 from skep.verifier import verify
 from skep.verifier.paths import exploration
@@ -26,6 +26,8 @@ from tests.verifier.random_programs import random_program
 specs = [case.spec for case in programs.cases()] + [random_program(seed) for seed in range(600)]
 reports = [verify(spec, limit=20_000) for spec in specs]
 answers = [(one.verdict, one.message, one.processed, one.total_states, one.stack_depth) for one in reports]
+logs = [verify(spec, limit=20_000, log_level=2).log for spec in specs[::10]]
+answers += [re.sub("0x[0-9a-f]+|verification time .*", "", log) for log in logs]
 json.dump([exploration.__file__, answers], sys.stdout)
 """
 

@@ -10,10 +10,6 @@ from skep.verifier import verify
 from tests.verifier.programs import kernel_is_there
 from tests.verifier.shipped import UNKNOWN, ask_kernel, objects, programs, record
 
-#: Objects of which Linux follows some 700,000 instructions, for seconds, and skep for longer.
-SLOW = ("real/tcp_options.v3.bpf.o", "real/tcp_options.v4.bpf.o")
-OBJECTS = [file for file in objects() if file not in SLOW]
-
 
 @pytest.fixture(scope="module", autouse=True)
 def _types() -> None:
@@ -23,7 +19,7 @@ def _types() -> None:
         pytest.skip(f"the programs cannot be fitted to a kernel: {error}")
 
 
-@pytest.mark.parametrize("file", OBJECTS)
+@pytest.mark.parametrize("file", objects())
 def test_shipped_programs_get_the_verdicts_of_linux(file: str) -> None:
     differ, missing = [], []
     for program in programs(file):
@@ -40,7 +36,7 @@ def test_shipped_programs_get_the_verdicts_of_linux(file: str) -> None:
 
 @pytest.mark.skipif(kernel_is_there() is not None, reason="bpf(2) cannot be used here")
 def test_the_record_is_what_the_running_kernel_says() -> None:
-    for file in OBJECTS:
+    for file in objects():
         for program in programs(file):
             known, said = record()[file, program.name], ask_kernel(program)
             if UNKNOWN not in (known.verdict, said.verdict):

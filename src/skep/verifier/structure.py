@@ -22,6 +22,8 @@ from skep.verifier.rejection import Rejection
 OFFSET_LIMIT = 1 << 29
 
 _TAIL_CALL = 12
+#: Instructions behind which control may go elsewhere than to the next slot.
+_ELSEWHERE = (Exit, Goto, Branch, MayGoto, WideLoad)
 _CLASS_LDX = 0x01
 _MODES_LDX = (0x60, 0x80)
 _CALL_CODE, _EXIT_CODE, _JUMP_CODES = 0x85, 0x95, (0x05, 0x06)
@@ -79,7 +81,10 @@ class Structure:
 
     def _successors(self, slot: int) -> tuple[int, ...]:
         row = self.rows[slot]
-        match None if row is None else row.meaning:
+        meaning = None if row is None else row.meaning
+        if not isinstance(meaning, _ELSEWHERE):
+            return (slot + 1,)
+        match meaning:
             case Exit():
                 return ()
             case Goto(far=far):
@@ -90,8 +95,6 @@ class Structure:
                 return (slot + 1,) if target == slot + 1 else (slot + 1, target)
             case WideLoad():
                 return (slot + 2,)
-            case _:
-                return (slot + 1,)
 
 
 def _rows(instructions: Instructions) -> list[Row | None]:

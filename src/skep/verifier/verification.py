@@ -105,7 +105,12 @@ def _report(
     refused: Rejection | None = None
     try:
         with _uncollected():
-            _verify(spec, type, limit, run, facts)
+            try:
+                _verify(spec, type, limit, run, facts)
+            finally:
+                if run.explorer is not None:
+                    # Else the collector, once it is back, looks through all states that were kept.
+                    run.explorer.forget_states()
         report = Report(spec.name, "accept")
     except Rejection as rejection:
         refused = rejection

@@ -203,14 +203,11 @@ def _register_matches(old: Register, current: Register, precise: bool, ids: Iden
             return True
         if not within(current.scalar, old.scalar):
             return False
-        if not old.id and match is not _PRUNE:
-            # What numbers are to each other only matters where the kept state knew of it ...
+        if not old.id:
+            # What numbers are to each other only matters where the kept state knew of it.
             return True
-        # ... but that a finished state had no number that is some way from another is told from one that has.
         if (old.flags ^ current.flags) & SHIFTED or (old.flags & SHIFTED and old.offset != current.offset):
             return False
-        if not old.id:
-            return True
         return ids.agree_as_numbers(old.id, current.id)
     if old is current and not (old.id or old.reference):
         return True

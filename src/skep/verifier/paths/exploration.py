@@ -238,10 +238,15 @@ class Explorer:
 
     def begin(self, function: int) -> None:
         """A function is followed on its own from now on: states of the last one mean nothing for it."""
-        self._explored = {}
-        self._loops = {}
+        self.forget_states()
         if self.observer is not None:
             self.observer.started(self, function)
+
+    def forget_states(self) -> None:
+        """Drop what was kept."""
+        self._explored = {}
+        self._here = {}
+        self._loops = {}
 
     # Keeping and comparing states.
 

@@ -8,9 +8,12 @@ count when states are compared.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 
+from skep.isa.instruction import Instruction
 from skep.isa.meaning import Atomic, Branch, Call, Exit, Goto, LoadAcquire, MayGoto, PacketLoad, WideLoad
+from skep.isa.row import RegisterRole
 from skep.objects.spec import KfuncReference
 from skep.stdlib import prototypes
 from skep.stdlib.kfuncs import KFUNCS, KfuncFlag
@@ -105,9 +108,9 @@ class Flow:
                 self.forced[slot] |= isinstance(jump, MayGoto)
                 target = slot + 1 + instruction.offset
                 self.pauses[target] = self.landings[target] = True
-            case Call(target=target):
-                self._call(slot, target)
-                if target == "subprogram":
+            case Call(target=called):
+                self._call(slot, called)
+                if called == "subprogram":
                     callee = slot + 1 + instruction.imm
                     self._enter(slot, callee)
                     return (*edges, callee)
@@ -156,6 +159,7 @@ class Flow:
         self.pauses[callee] = self.landings[callee] = True
 
 
+@cache
 def _helper_reads(number: int) -> int:
     """A bit for each argument register of a helper."""
     if number not in prototypes.NAMES:
@@ -164,12 +168,18 @@ def _helper_reads(number: int) -> int:
     return (2 << count) - 2
 
 
+#: Instructions of which the table does not say which registers they read and write as Linux sees it.
+_OWN_REGISTERS = (Call, Exit, Atomic, LoadAcquire, PacketLoad)
+
+
 def _reads_and_writes(structure: Structure, slot: int, kfunc_parameters: Mapping[int, int]) -> tuple[int, int]:
     """Bits of the registers that an instruction reads and those that it writes."""
     row = structure.rows[slot]
     if row is None:
         return 0, 0
     instruction = structure.instructions[slot]
+    if not isinstance(row.meaning, _OWN_REGISTERS):
+        return _registers(row.reads, instruction), _registers(row.writes, instruction)
     match row.meaning:
         case Call(target="helper"):
             return _helper_reads(instruction.imm), _SCRATCHED
@@ -187,14 +197,13 @@ def _reads_and_writes(structure: Structure, slot: int, kfunc_parameters: Mapping
         case PacketLoad():
             # Linux takes these to read everything.
             return _ALL, 0
-        case _:
-            numbers = {"dst": instruction.dst, "src": instruction.src}
-            reads = writes = 0
-            for role in row.reads:
-                reads |= 1 << (numbers[role] if isinstance(role, str) else role)
-            for role in row.writes:
-                writes |= 1 << (numbers[role] if isinstance(role, str) else role)
-            return reads, writes
+
+
+def _registers(roles: tuple[RegisterRole, ...], instruction: Instruction) -> int:
+    found = 0
+    for role in roles:
+        found |= 1 << (instruction.dst if role == "dst" else instruction.src if role == "src" else role)
+    return found
 
 
 def _live_registers(structure: Structure, kfunc_parameters: Mapping[int, int]) -> list[int]:

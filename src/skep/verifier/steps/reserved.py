@@ -20,7 +20,6 @@ _FREE_OFFSET = frozenset({0x95})
 
 def violation(instruction: Instruction, row: Row | None) -> str | None:
     """The message for the first reserved field of an instruction that is set, or None."""
-    family = _family(instruction)
     if instruction.opcode == _MAY_GOTO and (row is None or instruction.imm or instruction.dst):
         return f"invalid may_goto imm {instruction.imm}"
     if row is None:
@@ -28,20 +27,23 @@ def violation(instruction: Instruction, row: Row | None) -> str | None:
             if instruction.opcode & 0x18 in _SMALL and instruction.imm & 0xFFFFFFFF in _ATOMIC_OPERATIONS:
                 return "invalid atomic operand size"
             return f"BPF_ATOMIC uses invalid atomic opcode {instruction.imm & 0xFFFFFFFF:02x}"
-        return f"{family} uses reserved fields"
-    for field in ("dst", "src", "imm") if instruction.opcode in _FREE_OFFSET else ("dst", "src", "offset", "imm"):
-        fixed: int | None = getattr(row, field)
-        if fixed is not None and getattr(instruction, field) != fixed:
-            return f"{family} uses reserved fields"
+        return f"{_family(instruction)} uses reserved fields"
+    if (
+        (row.dst is not None and instruction.dst != row.dst)
+        or (row.src is not None and instruction.src != row.src)
+        or (row.offset is not None and instruction.offset != row.offset and instruction.opcode not in _FREE_OFFSET)
+        or (row.imm is not None and instruction.imm != row.imm)
+    ):
+        return f"{_family(instruction)} uses reserved fields"
     return None
 
 
 def bad_register(instruction: Instruction, row: Row) -> int | None:
     """The register number of an instruction that no register has, the source first."""
-    for field in ("src", "dst"):
-        if getattr(row, field) is None and getattr(instruction, field) >= REGISTERS:
-            number: int = getattr(instruction, field)
-            return number
+    if row.src is None and instruction.src >= REGISTERS:
+        return instruction.src
+    if row.dst is None and instruction.dst >= REGISTERS:
+        return instruction.dst
     return None
 
 
