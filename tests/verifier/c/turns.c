@@ -86,15 +86,6 @@ REJECT("R0 max value is outside of the allowed memory range") int counts_from_me
 }
 
 SEC("tc")
-REJECT("BPF program is too large. Processed 1000001 insn") int counts_to_a_variable(void *ctx)
-{
-	VALUE_OR_LEAVE;
-	for (int i = 0; i < limit && can_loop; i++)
-		v->counts[i & 63]++;
-	return 0;
-}
-
-SEC("tc")
 REJECT("R0 max value is outside of the allowed memory range") int counts_one_too_far(void *ctx)
 {
 	VALUE_OR_LEAVE;
@@ -408,17 +399,6 @@ SEC("tc")
 ACCEPT int in_a_global_function(void *ctx)
 {
 	return global_sum(0, limit);
-}
-
-SEC("tc")
-REJECT("R1 offset is outside of the packet") int over_a_packet(struct __sk_buff *ctx)
-{
-	unsigned char *p = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	int total = 0;
-
-	while (p + 1 <= end && can_loop)
-		total += *p++;
-	return total;
 }
 
 SEC("tc")
