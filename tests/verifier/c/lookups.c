@@ -55,25 +55,25 @@ struct {
 	__type(value, int);
 } sockets SEC(".maps");
 
-#define FIRST(name, map, k)                                                                                            \
-	SEC("tc") PROBE int name(struct __sk_buff *ctx)                                                                \
+#define FIRST(name, map, k, verdict)                                                                                   \
+	SEC("tc") verdict int name(struct __sk_buff *ctx)                                                              \
 	{                                                                                                              \
 		int key = k;                                                                                           \
 		struct value *v = bpf_map_lookup_elem(&map, &key);                                                     \
 		return v->a;                                                                                           \
 	}
 
-FIRST(in_array, array, 0)
-FIRST(last_in_array, array, 3)
-FIRST(behind_array, array, 4)
-FIRST(before_array, array, -1)
-FIRST(in_each, each, 0)
-FIRST(behind_each, each, 4)
-FIRST(in_hash, hash, 0)
-FIRST(in_least_used, lru, 0)
-FIRST(in_each_hash, each_hash, 0)
-FIRST(in_mapped, mapped, 2)
-FIRST(in_array_by_number_unknown, array, ctx->len & 3)
+FIRST(in_array, array, 0, ACCEPT)
+FIRST(last_in_array, array, 3, REJECT("R0 invalid mem access 'map_value_or_null'"))
+FIRST(behind_array, array, 4, REJECT("R0 invalid mem access 'map_value_or_null'"))
+FIRST(before_array, array, -1, REJECT("R0 invalid mem access 'map_value_or_null'"))
+FIRST(in_each, each, 0, ACCEPT)
+FIRST(behind_each, each, 4, REJECT("R0 invalid mem access 'map_value_or_null'"))
+FIRST(in_hash, hash, 0, REJECT("R0 invalid mem access 'map_value_or_null'"))
+FIRST(in_least_used, lru, 0, REJECT("R0 invalid mem access 'map_value_or_null'"))
+FIRST(in_each_hash, each_hash, 0, REJECT("R0 invalid mem access 'map_value_or_null'"))
+FIRST(in_mapped, mapped, 2, REJECT("R0 invalid mem access 'map_value_or_null'"))
+FIRST(in_array_by_number_unknown, array, ctx->len & 3, REJECT("R0 invalid mem access 'map_value_or_null'"))
 
 SEC("tc")
 REJECT("R0 invalid mem access 'map_value_or_null'") int key_is_global(void *ctx)

@@ -185,22 +185,23 @@ static __noinline int largest(void)
 	return 0;
 }
 
-#define STACKS(kind, section)                                                                                          \
-	SEC(section) PROBE int kind##_large(void *ctx) { USES(40); return large(); }                                   \
-	SEC(section) PROBE int kind##_largest(void *ctx) { return largest(); }                                         \
-	SEC(section) PROBE int kind##_full(void *ctx) { USES(500); return small(); }
+#define LARGE(calls, bytes) REJECT("combined stack size of " #calls " calls is " #bytes ". Too large")
+#define STACKS(kind, section, one, two, three)                                                                        \
+	SEC(section) one int kind##_large(void *ctx) { USES(40); return large(); }                                     \
+	SEC(section) two int kind##_largest(void *ctx) { return largest(); }                                           \
+	SEC(section) three int kind##_full(void *ctx) { USES(500); return small(); }
 
-STACKS(tc, "tc")
-STACKS(xdp, "xdp")
-STACKS(kprobe, "kprobe/do_nanosleep")
-STACKS(tracepoint, "tp/syscalls/sys_enter_write")
-STACKS(event, "perf_event")
-STACKS(raw, "raw_tp/sys_enter")
-STACKS(typed, "tp_btf/sys_enter")
-STACKS(syscall, "syscall")
-STACKS(socket, "socket")
-STACKS(iterator, "iter/task")
-STACKS(lookup, "sk_lookup")
+STACKS(tc, "tc", LARGE(2, 528), LARGE(3, 544), LARGE(2, 544))
+STACKS(xdp, "xdp", LARGE(2, 528), LARGE(3, 544), LARGE(2, 544))
+STACKS(kprobe, "kprobe/do_nanosleep", ACCEPT, ACCEPT, ACCEPT)
+STACKS(tracepoint, "tp/syscalls/sys_enter_write", ACCEPT, ACCEPT, ACCEPT)
+STACKS(event, "perf_event", ACCEPT, ACCEPT, ACCEPT)
+STACKS(raw, "raw_tp/sys_enter", ACCEPT, ACCEPT, ACCEPT)
+STACKS(typed, "tp_btf/sys_enter", ACCEPT, ACCEPT, ACCEPT)
+STACKS(syscall, "syscall", LARGE(2, 528), LARGE(3, 544), LARGE(2, 544))
+STACKS(socket, "socket", LARGE(2, 528), LARGE(3, 544), LARGE(2, 544))
+STACKS(iterator, "iter/task", LARGE(2, 528), LARGE(3, 544), LARGE(2, 544))
+STACKS(lookup, "sk_lookup", LARGE(2, 528), LARGE(3, 544), LARGE(2, 544))
 
 static int each_round(unsigned i, void *data)
 {
@@ -209,7 +210,7 @@ static int each_round(unsigned i, void *data)
 }
 
 SEC("tc")
-REJECT("combined stack size of 3 calls is 544. Too large") int loops_large(void *ctx)
+LARGE(3, 544) int loops_large(void *ctx)
 {
 	USES(200);
 	bpf_loop(3, each_round, 0, 0);
