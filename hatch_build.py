@@ -21,6 +21,7 @@ MODULES = (
     "states/slots",
     "states/state",
     "paths/checkpoint",
+    "paths/counts",
     "paths/exploration",
     "paths/precision",
     "paths/stack_liveness",

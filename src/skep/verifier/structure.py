@@ -138,6 +138,14 @@ def _subprograms(spec: ProgramSpec, rows: list[Row | None]) -> list[Subprogram]:
     return made
 
 
+def function_starts(spec: ProgramSpec) -> list[int]:
+    """Where the functions of a program start; none where that cannot be told."""
+    try:
+        return [function.start for function in _subprograms(spec, _rows(spec.instructions))]
+    except Rejection:
+        return []
+
+
 def _jump_distance(instruction: Instruction) -> int | None:
     """How far a slot jumps, by its bits alone; None for one that does not."""
     if instruction.opcode & 0x07 not in (0x05, 0x06) or instruction.opcode & 0xF0 in (0x80, 0x90):

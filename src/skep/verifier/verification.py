@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -13,7 +13,8 @@ from skep.errors import UnsupportedError
 from skep.objects.fitting import KernelFacts, fit
 from skep.objects.kinds import ProgramType
 from skep.objects.spec import ProgramSpec
-from skep.verifier.answers.log import EVERYTHING, PATH, KernelLog, before_paths, log_of
+from skep.verifier.answers.depths import printed_depths
+from skep.verifier.answers.log import EVERYTHING, PATH, KernelLog, before_paths, functions_of, log_of
 from skep.verifier.answers.report import KERNEL, Report
 from skep.verifier.calls.dead_functions import check_dead_functions
 from skep.verifier.calls.effects import find_effects
@@ -39,11 +40,15 @@ from skep.verifier.structure import Structure
 
 @dataclass(slots=True)
 class _Run:
-    """What is known once a run has stopped, however it did; ``on_path`` while paths are followed."""
+    """What is known once a run has stopped, however it did.
+
+    ``on_path`` holds while paths are followed, ``parted`` once the program has been parted into its functions.
+    """
 
     explorer: Explorer | None = None
     observer: Observer | None = None
     on_path: bool = False
+    parted: bool = False
     processed: int = 0
     stack_depth: tuple[int, ...] = ()
 
@@ -127,9 +132,9 @@ def _report(
         report = replace(
             report,
             processed=run.processed + explorer.processed,
-            total_states=explorer.total_states,
-            peak_states=explorer.peak_states,
-            most_states=explorer.most_states,
+            total_states=explorer.states.total,
+            peak_states=explorer.states.peak,
+            most_states=explorer.states.most,
             branch_costs=dict(explorer.branch_costs),
             stack_depth=tuple(explorer.deepest),
             visits=tuple(explorer.visits),
@@ -154,11 +159,18 @@ def _report(
         else:
             log.passed()
         written = log.lines
-        if log_level & EVERYTHING and explorer is not None:
+        if log_level & EVERYTHING and explorer is None and run.parted:
+            written = [*functions_of(spec), *written]
+        elif log_level & EVERYTHING and explorer is not None:
             written = [*before_paths(spec, explorer.context, explorer.structure, explorer.flow.live), *written]
     elif refused is not None:
         written = [*report.details, report.message]
-    return replace(report, log=log_of(report, log_level, written))
+    depths: Sequence[int] = report.stack_depth
+    if explorer is not None and report.accepted:
+        depths = printed_depths(explorer)
+    elif explorer is None and run.parted:
+        depths = [0] * len(functions_of(spec))
+    return replace(report, log=log_of(report, log_level, written, depths))
 
 
 def _place(run: _Run) -> int | None:
@@ -180,6 +192,7 @@ def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, 
     context = Context(spec, program_type, facts)
     callback = find_callback(context)
     check_functions(context)
+    run.parted = True
     structure = Structure(spec)
     if callback is not None:
         structure.by_start[callback.start].is_exception_callback = True

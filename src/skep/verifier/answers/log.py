@@ -2,6 +2,8 @@
 
 Level 1 holds the path that was rejected and nothing of an accepted program; level 2 all paths. Both are written
 while paths are followed: a state in full where a path begins or is taken up, behind each instruction what it changed.
+Level 2 also tells how numbers are followed back (``backtracking``), what is learnt of the stack (``liveness_log``)
+and where loops begin and end.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from skep.verifier.paths.observer import Observer
 from skep.verifier.states.register import Kind
 from skep.verifier.states.slots import SLOT_SIZE, STACK_SIZE, UNUSED, Slot
 from skep.verifier.states.stack_objects import Dynptr, Iterator
+from skep.verifier.structure import function_starts
 
 if TYPE_CHECKING:
     from skep.verifier.answers.report import Report
@@ -322,8 +325,8 @@ class KernelLog(Observer):
         old = facts.get("checkpoint")
         if self._resumed:
             self._joins = not self._everything
-        elif explorer is not None and isinstance(old, Checkpoint) and self._is_branch(self._last):
-            self._changes(explorer, explorer.index)
+        elif explorer is not None and isinstance(old, Checkpoint):
+            self._settle(explorer, explorer.waiting)
         if explorer is not None and isinstance(old, Checkpoint):
             self._line_of(explorer.index)
         for line in lines:
@@ -549,12 +552,12 @@ def _about_context(spec: ProgramSpec) -> list[str]:
     return [f"arg#0 reference type('{what}') size cannot be determined: -22"]
 
 
-def log_of(report: Report, level: int, written: Sequence[str]) -> str:
-    """The whole log: what was written on the way, and the sums."""
+def log_of(report: Report, level: int, written: Sequence[str], depths: Sequence[int]) -> str:
+    """The whole log: what was written on the way, and the sums; ``depths`` are bytes of stack by function."""
     lines = list(written)
     sums = []
     if level & SUMS:
-        depth = "+".join(str(size) for size in report.stack_depth) or "0"
+        depth = "+".join(map(str, depths)) or "0"
         sums += [f"verification time {report.milliseconds * 1e3:.0f} usec", f"stack depth {depth}"]
     sums.append(
         f"processed {report.processed} insns (limit {_LIMIT}) max_states_per_insn {report.most_states} "
@@ -576,7 +579,16 @@ def instruction_of(spec: ProgramSpec, context: Context, index: int) -> str:
         kfunc = reference.name
         found = context.kernel_types.function(kfunc)
         instruction = instruction if found is None else replace(instruction, imm=found.id)
-    return log_text(instruction, following, helpers=helper_name, kfunc=kfunc)
+    return log_text(instruction, following, helpers=_helper_name, kfunc=kfunc)
+
+
+def _helper_name(number: int) -> str | None:
+    return helper_name(number) if number else "bpf_unspec"
+
+
+def functions_of(spec: ProgramSpec) -> list[str]:
+    """Where functions start, as level 2 prints it first."""
+    return [f"func#{index} @{start}" for index, start in enumerate(function_starts(spec))]
 
 
 def before_paths(spec: ProgramSpec, context: Context, structure: Structure, live: Sequence[int]) -> list[str]:
@@ -585,8 +597,7 @@ def before_paths(spec: ProgramSpec, context: Context, structure: Structure, live
     Before an instruction in a loop stands the number of that.
     """
     loops = components(structure)
-    starts = [one.start for one in structure.subprograms]
-    lines = [f"func#{index} @{start}" for index, start in enumerate(starts)]
+    lines = functions_of(spec)
     lines.append("Live regs before insn:")
     slot = 0
     while slot < len(spec.instructions):
@@ -598,4 +609,4 @@ def before_paths(spec: ProgramSpec, context: Context, structure: Structure, live
     return lines
 
 
-__all__ = ["EVERYTHING", "PATH", "SUMS", "KernelLog", "before_paths", "log_of"]
+__all__ = ["EVERYTHING", "PATH", "SUMS", "KernelLog", "before_paths", "functions_of", "log_of"]

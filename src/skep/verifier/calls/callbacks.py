@@ -41,6 +41,7 @@ def schedule(explorer: Explorer, row: HelperPrototype, passed: Passed) -> None:
         if explorer.registers[4].is_zero:
             # Linux may write the loop into the program then.
             explorer.mark_precise(4)
+        _note_loop(explorer, passed.function, explorer.registers[4].is_zero)
         if explorer.registers[1].kind is not Kind.SCALAR:
             # Any value will do for the helper, but Linux cannot go back to where a pointer came from.
             raise Rejection("verifier bug: backtracking misuse", register=1)
@@ -90,6 +91,14 @@ def schedule(explorer: Explorer, row: HelperPrototype, passed: Passed) -> None:
     other.callback_turns += 1
     caller.rounds += 1
     explorer.frame.rounds = 0
+
+
+def _note_loop(explorer: Explorer, function: int | None, plain: bool) -> None:
+    """Linux writes a loop into the program where the flags are always 0 and the function is always the same."""
+    index = explorer.index
+    same = explorer.inlined_loops.setdefault(index, function) == function
+    if not (same and plain):
+        explorer.inlined_loops[index] = None
 
 
 def call_back(explorer: Explorer, subprogram: int | None, prepare: Callable[[Frame, Frame], None]) -> None:

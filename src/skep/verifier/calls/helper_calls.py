@@ -172,8 +172,8 @@ def _call(explorer: Explorer, row: HelperPrototype, arguments: list[Wanted]) -> 
         _release(explorer, row, passed)
     explorer.liveness.wrote(state, explorer.index, passed.written)
     if helper == _TAIL_CALL:
-        check_nothing_held(explorer, "tail_call")
         _check_tail_call_index(explorer, passed)
+        check_nothing_held(explorer, "tail_call")
     if helper == _LOCAL_STORAGE and not registers[2].is_zero:
         raise Rejection("get_local_storage() doesn't support non-zero flags", helper=row.name)
     if helper == _DYNPTR_FROM_MEM and registers[1].kind is not _MAP_VALUE:
@@ -191,8 +191,10 @@ def _call(explorer: Explorer, row: HelperPrototype, arguments: list[Wanted]) -> 
     if passed.map is not None and not (
         map_rules.fits(passed.map.type, helper) and map_rules.may_change(explorer.context, passed.map.type, helper)
     ):
+        fits = map_rules.fits(passed.map.type, helper)
         raise Rejection(
             f"cannot pass map_type {int(passed.map.type)} into func bpf_{row.name}#{helper}",
+            *(("cannot update sockmap in this context",) if fits else ()),
             helper=row.name,
             map=passed.map.name,
         )

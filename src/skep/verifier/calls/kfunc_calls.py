@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from skep.isa.instruction import Instruction
 from skep.objects.spec import KfuncReference
+from skep.stdlib import prototypes
 from skep.stdlib.kfuncs import KFUNCS, Kfunc, KfuncFlag
 from skep.verifier.calls import callbacks, dynptr_calls, exceptions, kfunc_checks, kfunc_results
 from skep.verifier.calls.effects import PACKET_MOVERS
@@ -112,13 +113,26 @@ def call_kfunc(context: Context, slot: int, instruction: Instruction) -> Callabl
     return follow
 
 
+_CALL: Final = 0x85
+_MOST_PARAMETERS: Final = 5
+
+
 def parameter_counts(context: Context) -> dict[int, int]:
-    """How many parameters the kernel functions have that instructions call."""
+    """How many parameters the kernel functions have that instructions call.
+
+    Linux takes what the program may not call to have as many as there can be.
+    """
     found = {}
+    program, attach = context.type, context.attach_type
+    for slot, instruction in enumerate(context.spec.instructions):
+        is_helper = instruction.opcode == _CALL and not instruction.src
+        if is_helper and not prototypes.permitted(instruction.imm, program, attach):
+            found[slot] = _MOST_PARAMETERS
     for slot, reference in context.spec.references.items():
         if isinstance(reference, KfuncReference):
             function = context.kernel_types.function(reference.name)
-            if function is not None:
+            row = KFUNCS.get(reference.name)
+            if function is not None and row is not None and row.permitted(program, attach):
                 found[slot] = len(function.parameters)
     return found
 

@@ -16,6 +16,7 @@ from skep.verifier.calls.helper_arguments import check_memory, check_string
 from skep.verifier.calls.kfunc_arguments import Argument, ArgumentKind, holds_only_numbers, object_type, type_keyword
 from skep.verifier.contexts.access import context_access
 from skep.verifier.kernel import kernel_objects
+from skep.verifier.paths import precision
 from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.states.register import (
     ALLOCATED,
@@ -261,7 +262,8 @@ def check_memory_and_size(explorer: Explorer, call: KfuncCall, argument: Argumen
     if "szk" in following.marks:
         if not size.scalar.is_constant:
             raise Rejection(f"R{following.index} must be a known constant", register=following.index)
-        explorer.mark_precise(following.index)
+        # The size of what is returned matters all the same where Linux, given no memory, does not follow it back.
+        precision.mark(explorer.state, following.index)
         call.constant = size.scalar.value
 
 
@@ -274,6 +276,8 @@ def _check_size(explorer: Explorer, call: KfuncCall, index: int, of_size: int) -
             f"R{of_size} unbounded memory access, use 'var &= const' or 'if (var < const)'", register=of_size
         )
     _check_both_ways(explorer, call, index, size.umax, zero=True)
+    # Once for reading, once for writing: both are told in the log.
+    explorer.mark_precise(of_size)
     explorer.mark_precise(of_size)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from skep.verifier.paths import precision
 from skep.verifier.paths.checkpoint import PATIENCE, Checkpoint, Match, covers, forget_dead, matches, may_be_same
+from skep.verifier.paths.counts import StateCounts
 from skep.verifier.paths.stack_liveness import StackLiveness
 from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.stack import iterators
@@ -62,14 +63,14 @@ class Explorer:
         self._loops: dict[tuple[tuple[int, ...], int], _Loops] = {}
         self.processed = 0
         self.limit = INSTRUCTION_LIMIT
-        self.total_states = 0
-        self.peak_states = 0
-        self.most_states = 0
+        self.states = StateCounts(len(structure.instructions), len(structure.subprograms))
         #: Jumps, calls and ends followed since a state was kept last, and the instructions followed until then.
         self.jumps = 0
         self._kept_at = 0
         self.called_globals: set[int] = set()
         self.deepest: list[int] = [0] * len(structure.subprograms)
+        #: By call of bpf_loop the function called, if it is one only and the loop may become the program's own.
+        self.inlined_loops: dict[int, int | None] = {}
         self.visits: list[int] = [0] * len(structure.instructions)
         #: By branch, the instructions followed because its other way was possible too.
         self.branch_costs: dict[int, int] = {}
@@ -225,6 +226,8 @@ class Explorer:
             if checkpoint.branches:
                 return
             self._unclean.add(checkpoint.index)
+            if self.states.left:
+                self.states.finish(checkpoint)
             if self.observer is not None:
                 self.observer.finished(self, checkpoint)
             if self._loops:
@@ -247,6 +250,7 @@ class Explorer:
         self._explored = {}
         self._here = {}
         self._loops = {}
+        self.states.forget()
 
     # Keeping and comparing states.
 
@@ -257,6 +261,9 @@ class Explorer:
         forced = open_loop or state.history_length > _LONGEST_HISTORY
         keep = forced or (self.jumps >= 2 and self.processed - self._kept_at >= 8)
         kept = self._here.get(index)
+        there = 0 if kept is None else len(kept)
+        if self.states.shares_lists:
+            there = self.states.compared(index, self.frame.call_site)
         if kept is not None:
             if index in self._unclean:
                 self._clean_finished(kept, index)
@@ -306,8 +313,8 @@ class Explorer:
                         useless = []
                     useless.append(checkpoint)
             self._drop(kept, useless)
-            if len(kept) > self.most_states:
-                self.most_states = len(kept)
+        if there > self.states.most:
+            self.states.most = there
         if keep:
             self._keep(index)
         return False
@@ -342,7 +349,7 @@ class Explorer:
             return
         for checkpoint in useless:
             kept.remove(checkpoint)
-            self.peak_states -= not checkpoint.branches
+            self.states.drop(checkpoint, self.frame.call_site)
 
     def _is_same_again(self, checkpoint: Checkpoint, index: int) -> bool:
         """Whether a loop came back to a state that is no more general; Rejection if it changes nothing at all."""
@@ -372,8 +379,7 @@ class Explorer:
 
     def _keep(self, index: int) -> None:
         state = self.state
-        self.total_states += 1
-        self.peak_states += 1
+        self.states.keep(index, self.frame.call_site)
         self.jumps = 0
         self._kept_at = self.processed
         checkpoint = Checkpoint(state.copy(), index)
@@ -431,6 +437,7 @@ class Explorer:
         for key in self._loop_of(checkpoint):
             again = state.copy()
             self._loops.setdefault(key, _Loops()).edges.append((checkpoint, again))
+            self.states.loop(1)
             if self.observer is not None:
                 self.observer.looped(self, checkpoint, again)
 
@@ -439,6 +446,7 @@ class Explorer:
             loops = self._loops.get(key)
             if loops is None or loops.entry is not checkpoint:
                 continue
+            self.states.loop(-len(loops.edges))
             for _ in range(64):
                 changed = False
                 for target, state in reversed(loops.edges):

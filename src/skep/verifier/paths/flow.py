@@ -47,8 +47,8 @@ class Flow:
     an element. ``live``: a bit for each register that is live before the instruction.
     """
 
-    def __init__(self, structure: Structure, kfunc_parameters: Mapping[int, int] = MappingProxyType({})) -> None:
-        """``kfunc_parameters``: how many parameters the kernel functions have that slots call, where known."""
+    def __init__(self, structure: Structure, parameters: Mapping[int, int] = MappingProxyType({})) -> None:
+        """``parameters``: by call, how many parameters what is called has, where no helper's table says it."""
         self.structure = structure
         count = len(structure.instructions)
         self.pauses = [False] * count
@@ -59,7 +59,7 @@ class Flow:
         #: Calls of helpers and kernel functions that have functions of the program called, now or later.
         self.callers: frozenset[int] = frozenset()
         self._walk()
-        self.live = _live_registers(structure, kfunc_parameters)
+        self.live = _live_registers(structure, parameters)
         self.has_open_loops = any(self.forced)
         #: The loop that each slot lies in, as a number from 1 on; 0 for none. Only for programs with open loops.
         self.components = components(structure) if self.has_open_loops else [0] * count
@@ -172,7 +172,7 @@ def _helper_reads(number: int) -> int:
 _OWN_REGISTERS = (Call, Exit, Atomic, LoadAcquire, PacketLoad)
 
 
-def _reads_and_writes(structure: Structure, slot: int, kfunc_parameters: Mapping[int, int]) -> tuple[int, int]:
+def _reads_and_writes(structure: Structure, slot: int, parameters: Mapping[int, int]) -> tuple[int, int]:
     """Bits of the registers that an instruction reads and those that it writes."""
     row = structure.rows[slot]
     if row is None:
@@ -182,9 +182,11 @@ def _reads_and_writes(structure: Structure, slot: int, kfunc_parameters: Mapping
         return _registers(row.reads, instruction), _registers(row.writes, instruction)
     match row.meaning:
         case Call(target="helper"):
+            if slot in parameters:
+                return (2 << parameters[slot]) - 2, _SCRATCHED
             return _helper_reads(instruction.imm), _SCRATCHED
         case Call(target="kfunc"):
-            return (2 << kfunc_parameters.get(slot, 5)) - 2, _SCRATCHED
+            return (2 << parameters.get(slot, 5)) - 2, _SCRATCHED
         case Call():
             return _ARGUMENTS, _SCRATCHED
         case Exit():
@@ -206,11 +208,11 @@ def _registers(roles: tuple[RegisterRole, ...], instruction: Instruction) -> int
     return found
 
 
-def _live_registers(structure: Structure, kfunc_parameters: Mapping[int, int]) -> list[int]:
+def _live_registers(structure: Structure, parameters: Mapping[int, int]) -> list[int]:
     count = len(structure.instructions)
     live = [0] * count
     table = [
-        (slot, *_reads_and_writes(structure, slot, kfunc_parameters), structure.successors[slot])
+        (slot, *_reads_and_writes(structure, slot, parameters), structure.successors[slot])
         for slot in range(count - 1, -1, -1)
         if structure.rows[slot] is not None
     ]

@@ -110,6 +110,10 @@ def _check_atomic_load(index: int, pointer: Register) -> None:
 _STEADY: Final = frozenset({Kind.PACKET, Kind.PACKET_META, Kind.MAP_VALUE, Kind.MAP_KEY, Kind.MEMORY, Kind.CONTEXT})
 
 
+def _is_steady(kind: Kind, loaded: Register) -> bool:
+    return kind in _STEADY and not loaded.id and (loaded.kind is _SCALAR or kind is _CONTEXT)
+
+
 def load(instruction: Instruction, row: Row, slot: int) -> Step:
     """The step of a load into a register."""
     assert isinstance(row.meaning, Load | LoadAcquire)
@@ -130,7 +134,7 @@ class _Load(_Accessing):
         self._is_signed: Final = isinstance(meaning, Load) and meaning.is_signed
         self._is_acquire: Final = isinstance(meaning, LoadAcquire)
         self._behind: Final = slot + 1
-        #: What was loaded through pointers that always give the same.
+        #: What was loaded through pointers that always give the same; who watches is told of every access.
         self._known: dict[Register, Register] = {}
         #: Where on the stack pointers point.
         self._places: dict[Register, stack_access.Place] = {}
@@ -184,7 +188,7 @@ class _Load(_Accessing):
                 if len(self._places) >= REMEMBERED:
                     self._places.clear()
                 self._places[pointer] = place
-        elif kind in _STEADY and not result.id and (result.kind is _SCALAR or kind is _CONTEXT):
+        elif explorer.observer is None and _is_steady(kind, result):
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
             self._known[pointer] = result
