@@ -96,14 +96,13 @@ def call_helper(instruction: Instruction) -> Step:
 class _CallHelper(Step):
     """A call of a helper. Whether the program may call it, and what it takes, is looked up at the first call."""
 
-    __slots__ = ("_arguments", "_changes_packet", "_helper", "_might_sleep", "_row")
+    __slots__ = ("_arguments", "_helper", "_might_sleep", "_row")
 
     def __init__(self, helper: int) -> None:
         self._helper: Final = helper
         self._row: HelperPrototype | None = None
         self._arguments: list[Wanted] = []
         self._might_sleep = False
-        self._changes_packet = False
 
     def follow(self, explorer: Explorer) -> int:
         """Check the arguments, and leave what the helper does."""

@@ -70,6 +70,18 @@ _RCU_OR_NULL: Final = "safe_rcu_or_null"
 _WRITERS: Final = frozenset({ProgramType.SCHED_CLS, ProgramType.SCHED_ACT, ProgramType.XDP})
 
 
+def check_place(index: int, type: KernelType, pointer: Register, offset: int) -> None:
+    """Refuse an access to an object before its start, or at a place in it that is not known."""
+    if offset < 0:
+        raise Rejection(f"R{index} is ptr_{type.name} invalid negative access: off={offset}", register=index)
+    if not pointer.scalar.is_constant or pointer.scalar.value:
+        raise Rejection(
+            f"R{index} is ptr_{type.name} invalid variable offset: off={offset}, "
+            f"var_off={tnum_text(pointer.scalar.bits)}",
+            register=index,
+        )
+
+
 def access(explorer: Explorer, access: Access) -> Register | None:
     """What a load from a kernel object leaves in a register, or the refusal of a load or store."""
     pointer = access.pointer
@@ -79,14 +91,7 @@ def access(explorer: Explorer, access: Access) -> Register | None:
     offset = pointer.offset + access.offset
     if type.of_kernel and not explorer.context.is_gpl:
         raise Rejection(f"Cannot access kernel 'struct {type.name}' from non-GPL compatible program", register=index)
-    if offset < 0:
-        raise Rejection(f"R{index} is ptr_{type.name} invalid negative access: off={offset}", register=index)
-    if not pointer.scalar.is_constant or pointer.scalar.value:
-        raise Rejection(
-            f"R{index} is ptr_{type.name} invalid variable offset: off={offset}, "
-            f"var_off={tnum_text(pointer.scalar.bits)}",
-            register=index,
-        )
+    check_place(index, type, pointer, offset)
     if pointer.flags & USER:
         raise Rejection(f"R{index} is ptr_{type.name} access user memory: off={offset}", register=index)
     if pointer.flags & PERCPU:

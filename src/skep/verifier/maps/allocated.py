@@ -11,10 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skep.btf.types import Struct
-from skep.verifier.answers.text import tnum_text
 from skep.verifier.calls.kfunc_arguments import holds_only_numbers
 from skep.verifier.holding import references
-from skep.verifier.kernel.kernel_objects import untrusted_memory
+from skep.verifier.kernel.kernel_objects import check_place, untrusted_memory
 from skep.verifier.kernel.kernel_types import KernelType, OutsideError
 from skep.verifier.maps.map_fields import LOCKS, fields_of
 from skep.verifier.rejection import NotCovered, Rejection
@@ -55,14 +54,7 @@ def access(explorer: Explorer, access: Access) -> Register | None:
     assert isinstance(type, KernelType)
     index = access.index
     offset = pointer.offset + access.offset
-    if offset < 0:
-        raise Rejection(f"R{index} is ptr_{type.name} invalid negative access: off={offset}", register=index)
-    if not pointer.scalar.is_constant or pointer.scalar.value:
-        raise Rejection(
-            f"R{index} is ptr_{type.name} invalid variable offset: off={offset}, "
-            f"var_off={tnum_text(pointer.scalar.bits)}",
-            register=index,
-        )
+    check_place(index, type, pointer, offset)
     if pointer.flags & PERCPU:
         raise Rejection(f"R{index} is ptr_{type.name} access percpu memory: off={offset}", register=index)
     if pointer.flags & UNTRUSTED:

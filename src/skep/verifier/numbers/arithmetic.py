@@ -43,10 +43,6 @@ def _in_low_half(bits: Tnum, low: tuple[int, int, int, int]) -> Scalar:
     return made((value, mask, umin32, umax32, *signed, umin32, umax32, smin32, smax32))
 
 
-#: Any 32-bit number, the upper half zero.
-UNKNOWN32: Final = _in_low_half(tnum.UNKNOWN, _ANY32)
-
-
 @lru_cache(maxsize=_MEMO)
 def low_half(a: Scalar) -> Scalar:
     """The lower 32 bits of ``a``, zeros above: what a 32-bit move leaves."""

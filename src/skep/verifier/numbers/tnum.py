@@ -118,12 +118,6 @@ def truncate(a: Tnum, size: int) -> Tnum:
     return a[0] & low, a[1] & low
 
 
-def sign_extend(a: Tnum, size: int) -> Tnum:
-    """The lower ``size`` bytes with their sign bit copied upwards, known or not."""
-    bits = 8 * size
-    return _signed(a[0], bits) & U64, _signed(a[1], bits) & U64
-
-
 def with_low_half(a: Tnum, low: Tnum) -> Tnum:
     """The upper 32 bits of ``a`` above the lower 32 of ``low``."""
     return a[0] >> 32 << 32 | low[0] & 0xFFFFFFFF, a[1] >> 32 << 32 | low[1] & 0xFFFFFFFF
