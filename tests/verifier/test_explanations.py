@@ -98,7 +98,7 @@ _WHOLE = {
         "invalid variable-offset read from stack R2 var_off=(0x0; 0xf) off=-8 size=1"
     ),
     "invalid{} stack R{} off={} size={}": "invalid write to stack R10 off=-520 size=8",
-    "invalid read from stack R{} {}+{} size {}": "invalid read from stack R1 off -16+0 size 8",
+    "invalid{} read from stack R{} {}+{} size {}": "invalid read from stack R1 off -16+0 size 8",
 }
 
 

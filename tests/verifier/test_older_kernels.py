@@ -9,6 +9,8 @@ import pytest
 from skep.errors import RequestError
 from skep.objects import AttachType, KfuncReference, KsymReference, MapSpec, MapType, ProgramSpec, ProgramType
 from skep.verifier import Report, verify
+from skep.versions import KernelVersion, needs_of
+from skep.versions.refusals import newer_rule
 from tests.verifier.programs import program
 
 LOOP = "r0 = 10\nagain:\nr0 += -1\nif r0 != 0 goto again\nexit"
@@ -109,7 +111,7 @@ def test_what_needs_nothing_newer_is_left_open_with_what_may_be_stricter() -> No
     assert report.other_kernel is not None
     notes = report.other_kernel.notes
     assert notes[0].startswith("before 5.2 at most 131,072 instructions were followed; by the rules of 6.18 ")
-    assert [note[:10] for note in notes[1:]] == ["before 5.3", "before 5.7", "before 5.1", "before 6.3", "before 6.8"]
+    assert [note[:11] for note in notes[1:]] == ["before 5.3 ", "before 5.7 ", "before 5.16"]
     assert "cannot be decided: nothing that the program uses" in report.explain()
     plain = judged(program("r0 = 0\nexit", ProgramType.SOCKET_FILTER), "5.15")
     assert (plain.verdict, plain.other_kernel.notes if plain.other_kernel else None) == ("unsupported", ())
@@ -124,17 +126,17 @@ def test_what_is_known_only_to_lie_between_two_versions_is_told_so() -> None:
     )
     assert sure.explanation is not None
     assert sure.explanation.problem == (
-        "Linux 6.12 has no helper bpf_get_current_comm in xdp, which came between 6.13 and 6.18."
+        "Linux 6.12 has no helper bpf_get_current_comm in xdp, which came between 6.13 and 6.16."
     )
     assert sure.explanation.suggestion == (
-        "Deploy it to Linux 6.18 or later, or leave helper bpf_get_current_comm in xdp out."
+        "Deploy it to Linux 6.16 or later, or leave helper bpf_get_current_comm in xdp out."
     )
     open_ = judged(spec, "6.14")
     assert open_.verdict == "unsupported"
     assert open_.message.startswith("nothing is known to be newer than Linux 6.14, and the rules of 6.18 accept it")
     assert open_.other_kernel is not None
     assert open_.other_kernel.notes == (
-        "it is not known whether 6.14 has helper bpf_get_current_comm in xdp, which came between 6.13 and 6.18",
+        "it is not known whether 6.14 has helper bpf_get_current_comm in xdp, which came between 6.13 and 6.16",
     )
 
 
@@ -145,7 +147,7 @@ def test_the_version_whose_rules_are_applied_is_no_other_kernel() -> None:
 
 
 def test_nonsense_is_refused_before_anything_is_verified() -> None:
-    for kernel in ("nonsense", "7.1", "3.18", "5.33"):
+    for kernel in ("nonsense", "7.9", "3.18", "5.33"):
         with pytest.raises(RequestError):
             verify(program("r0 = 2\nexit"), kernel=kernel)
 
@@ -155,7 +157,7 @@ def test_what_the_newest_rules_refuse_stays_refused_with_a_note() -> None:
     assert (report.verdict, report.message) == ("reject", "R0 invalid mem access 'scalar'")
     assert report.other_kernel is not None
     assert report.other_kernel.notes == (
-        "this is refused by the rules of 6.18; older kernels refuse it too, with few exceptions",
+        "this is refused by the rules of 6.18, with those of 5.4 where they are known to differ",
         "Linux 5.4 has no helper bpf_ktime_get_boot_ns (5.8)",
     )
     assert report.explanation is not None
@@ -224,3 +226,53 @@ def test_the_report_as_json_has_what_is_missing() -> None:
         "advice": "Use bpf_ktime_get_ns, which does not count time in suspend",
     }
     assert "missing" not in verify(program("r0 = 2\nexit")).as_json()
+
+
+def test_what_is_judged_by_the_rules_of_a_version_is_accepted_where_these_are_known() -> None:
+    report = judged(program("r0 = 2\nexit"), "6.12")
+    assert report.other_kernel is not None
+    assert (report.verdict, report.other_kernel.notes) == ("accept", ())
+    between = judged(program("r0 = 2\nexit"), "6.5")
+    assert between.other_kernel is not None
+    assert (between.verdict, between.other_kernel.notes) == (
+        "accept",
+        ("no 6.5 was asked: its rules are known from the versions beside it (6.1, 6.12, 6.16, 6.17, 6.18)",),
+    )
+    assert judged(program("r0 = 2\nexit"), "6.0").verdict == "unsupported"
+
+
+@pytest.mark.parametrize(
+    ("text", "last", "message"),
+    [
+        ("r1 = r10\nr1 = *(u64 *)(r1 - 8)\nr0 = 0\nexit", "6.2", "invalid read from stack off -8+0 size 8"),
+        ("*(u32 *)(r1 + 8) = 5\nr0 = 0\nexit", "6.3", "BPF_ST stores into R1 ctx is not allowed"),
+        (
+            "*(u32 *)(r10 - 4) = 0\nr2 = r10\nr2 += -4\nr1 = map[array] ll\ncall bpf_map_lookup_elem\n"
+            "r0 = *(u32 *)(r0 + 0)\nr0 = 0\nexit",
+            "6.13",
+            "R0 invalid mem access 'map_value_or_null'",
+        ),
+        (
+            "call bpf_get_prandom_u32\nr0 &= 3\nr0 = -r0\nr0 += 3\nr1 = r10\nr1 += -8\nr1 += r0\n"
+            "*(u8 *)(r1 + 0) = 1\nr0 = 0\nexit",
+            "6.16",
+            "math between fp pointer and register with unbounded min value is not allowed",
+        ),
+    ],
+)
+def test_what_came_later_is_refused_as_it_was(text: str, last: str, message: str) -> None:
+    spec = program(text, ProgramType.SCHED_CLS)
+    version = KernelVersion.of(last)
+    report = judged(spec, last)
+    assert (report.verdict, report.message) == ("reject", message)
+    assert judged(spec, f"{version.major}.{version.minor + 1}").message != message
+    assert verify(spec).accepted
+
+
+def test_what_6_18_refuses_by_a_rule_that_is_younger_is_left_open() -> None:
+    text = "r1 = 0\nr2 = 0\nr3 = 0\ncall bpf_timer_set_callback\nr0 = 0\nexit"
+    needs = needs_of(program(text))
+    message = "helper call might sleep in a non-sleepable prog"
+    assert newer_rule(needs, message, KernelVersion(6, 12)).startswith("before 6.18 what a timer calls")
+    assert newer_rule(needs, message, KernelVersion(6, 18)) == ""
+    assert newer_rule(needs_of(program("r0 = 0\nexit")), message, KernelVersion(6, 12)) == ""

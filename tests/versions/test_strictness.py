@@ -21,8 +21,9 @@ from tests.verifier.programs import program
         ("w2 += 3", "r2 += 3", "5.7"),
         ("r3 = r10\nr3 += r1", "r3 = r10\nr3 += -8", "5.12"),
         ("*(u32 *)(r10 - 8) = r1", "*(u64 *)(r10 - 8) = r1", "5.16"),
-        ("*(u64 *)(r10 - 8) = r1", "r2 = r1", "6.3"),
-        ("if r1 > r2 goto +0", "if r1 > 3 goto +0", "6.8"),
+        ("call bpf_dynptr_data", "call bpf_ktime_get_ns", "6.3"),
+        ("r1 *= r2", "r1 *= 2", "6.8"),
+        ("call bpf_get_current_task_btf", "r1 = 0", "6.12"),
     ],
 )
 def test_a_rule_is_told_until_the_version_that_relaxed_it(text: str, without: str, until: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from skep.errors import RequestError
 from skep.verifier import KERNEL
-from skep.versions import NEWEST, OLDEST, KernelVersion
+from skep.versions import LATEST, NEWEST, OLDEST, KernelVersion
 
 
 @pytest.mark.parametrize(
@@ -25,9 +25,10 @@ def test_a_release_is_read_however_it_is_written(text: str) -> None:
         ("5", "'5' is no kernel version"),
         ("5.15x", "'5.15x' is no kernel version"),
         ("-5.15", "'-5.15' is no kernel version"),
-        ("4.4", "nothing is known of Linux 4.4: known are 4.9 to 6.18"),
-        ("7.0", "nothing is known of Linux 7.0: known are 4.9 to 6.18"),
-        ("6.19.1", "nothing is known of Linux 6.19: known are 4.9 to 6.18"),
+        ("4.4", "nothing is known of Linux 4.4: known are 4.9 to 7.3"),
+        ("7.4", "nothing is known of Linux 7.4: known are 4.9 to 7.3"),
+        ("8.0", "nothing is known of Linux 8.0: known are 4.9 to 7.3"),
+        ("6.20", "there is no Linux 6.20: 6.19 was followed by 7.0"),
         ("5.20", "there is no Linux 5.20: 5.19 was followed by 6.0"),
         ("4.21", "there is no Linux 4.21: 4.20 was followed by 5.0"),
         ("4.18.0-513.el8.x86_64", "a distributor's kernel with the BPF of later releases than its number says"),
@@ -40,10 +41,10 @@ def test_what_is_no_known_version_is_one_clear_line(text: str, problem: str) -> 
 
 
 def test_versions_are_ordered_as_they_came_out() -> None:
-    written = ["4.9", "4.10", "4.20", "5.0", "5.9", "5.10", "6.0", "6.2", "6.18"]
+    written = ["4.9", "4.10", "4.20", "5.0", "5.9", "5.10", "6.0", "6.2", "6.18", "6.19", "7.0"]
     assert sorted(map(KernelVersion.parse, reversed(written))) == [KernelVersion.of(text) for text in written]
 
 
 def test_the_newest_known_version_is_the_one_whose_rules_are_applied() -> None:
     assert str(NEWEST) == KERNEL
-    assert OLDEST < NEWEST
+    assert OLDEST < NEWEST < LATEST

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     default="6.18",
     show_default=True,
     metavar="VERSION",
-    help="The kernel to judge for: an older one refuses what it does not have, the rest stays undecided.",
+    help="The kernel to judge for: an older one refuses what it does not have, a newer one is judged as 6.18.",
 )
 @click.option("--type", "type_name", metavar="TYPE", help="The program type, where the section name does not say it.")
 @click.option(

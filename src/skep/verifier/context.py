@@ -17,6 +17,7 @@ from skep.verifier.kernel.kernel_types import TypeTable, default_types, kernel_t
 from skep.verifier.maps.facts import MapFacts
 from skep.verifier.maps.map_fields import FieldError, Fields, fields_of_structs
 from skep.verifier.rejection import NotCovered, Rejection
+from skep.verifier.rules import ALL, Rules
 
 _STRICT_ALIGNMENT = 1 << 0
 _GPL_COMPATIBLE = frozenset(
@@ -74,8 +75,16 @@ _DEFAULT_ATTACH = {
 class Context:
     """One program under verification."""
 
-    def __init__(self, spec: ProgramSpec, program_type: ProgramType, kernel: KernelFacts | None = None) -> None:
+    def __init__(
+        self,
+        spec: ProgramSpec,
+        program_type: ProgramType,
+        kernel: KernelFacts | None = None,
+        rules: Rules = ALL,
+    ) -> None:
         self.spec = spec
+        #: What the kernel's version does otherwise than others.
+        self.rules = rules
         self._kernel = kernel
         self.type = program_type
         self.attach_type: AttachType | None = spec.attach_type or _DEFAULT_ATTACH.get(program_type)

@@ -32,6 +32,7 @@ from skep.verifier.paths.flow import Flow
 from skep.verifier.paths.observer import Observer
 from skep.verifier.paths.stack_liveness import StackLiveness
 from skep.verifier.rejection import NotCovered, Rejection
+from skep.verifier.rules import ALL, Rules, rules_of
 from skep.verifier.states.register import Kind, register
 from skep.verifier.states.state import LOST, State
 from skep.verifier.steps.instructions import prepare
@@ -77,7 +78,8 @@ def verify(
     """Whether Linux ``kernel`` would accept ``spec``, and if not, why.
 
     The rules are those of 6.18. For an older ``kernel`` the verdict is ``reject`` where the program needs what that
-    one does not have, and otherwise ``unsupported``: what 6.18 accepts, an older verifier may refuse. RequestError is
+    one does not have; otherwise its rules are those of 6.18 with what is known to differ, and what they accept is
+    ``unsupported`` where that one may be stricter all the same. For a newer one it is that of 6.18. RequestError is
     raised for a version that nothing is known of.
 
     ``type`` stands in where the spec has none. With a ``log_level`` the report has a log as the kernel prints it: 1
@@ -88,22 +90,32 @@ def verify(
     here gets the verdict ``unsupported``, never a wrong ``accept``.
     """
     if kernel == KERNEL:
-        return _report(spec, type, log_level, limit, facts)
+        return _report(spec, type, log_level, limit, facts, ALL)
     # Loaded only where it is asked for: tables of what there was when.
     from skep.verifier.answers.older_kernels import judged_for
     from skep.versions import NEWEST, KernelVersion
 
     version = KernelVersion.parse(kernel)
-    report = _report(spec, type, log_level, limit, facts)
+    report = _report(spec, type, log_level, limit, facts, rules_of(version))
     if version == NEWEST:
         return report
-    return judged_for(version, spec if spec.type is not None else replace(spec, type=type), report)
+    if version > NEWEST:
+        from skep.verifier.answers.newer_kernels import judged_for_newer
+
+        return judged_for_newer(version, spec, report)
+    typed = spec if spec.type is not None else replace(spec, type=type)
+    return judged_for(version, typed, report, has_types=facts is not None)
 
 
 def _report(
-    spec: ProgramSpec, type: ProgramType | None, log_level: int, limit: int, facts: KernelFacts | None
+    spec: ProgramSpec,
+    type: ProgramType | None,
+    log_level: int,
+    limit: int,
+    facts: KernelFacts | None,
+    rules: Rules,
 ) -> Report:
-    """The verdict by the rules of the kernel that they are those of."""
+    """The verdict by the rules of one kernel."""
     started = time.perf_counter()
     log = KernelLog(spec, log_level) if log_level & (PATH | EVERYTHING) else None
     run = _Run(observer=log)
@@ -111,7 +123,7 @@ def _report(
     try:
         with _uncollected():
             try:
-                _verify(spec, type, limit, run, facts)
+                _verify(spec, type, limit, run, facts, rules)
             finally:
                 if run.explorer is not None:
                     # Else the collector, once it is back, looks through all states that were kept.
@@ -145,7 +157,7 @@ def _report(
         def again(observer: Observer) -> Explorer | None:
             second = _Run(observer=observer)
             with contextlib.suppress(Rejection, UnsupportedError):
-                _verify(spec, type, limit, second, facts)
+                _verify(spec, type, limit, second, facts, rules)
             return second.explorer
 
         found = investigate(refused, spec, report.instruction, explorer, run.on_path, again)
@@ -177,7 +189,9 @@ def _place(run: _Run) -> int | None:
     return run.explorer.index if run.explorer is not None and run.on_path else None
 
 
-def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, facts: KernelFacts | None) -> None:
+def _verify(
+    spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, facts: KernelFacts | None, rules: Rules
+) -> None:
     program_type = spec.type if spec.type is not None else type
     if program_type is None:
         raise NotCovered(f"a program of unknown type (section {spec.section})")
@@ -189,7 +203,7 @@ def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, 
         spec = fit(spec, KernelFacts(default_types) if facts is None else facts).program
         if facts is None or facts.settings is None:
             spec = _with_unknown_configuration(spec)
-    context = Context(spec, program_type, facts)
+    context = Context(spec, program_type, facts, rules)
     callback = find_callback(context)
     check_functions(context)
     run.parted = True
@@ -212,8 +226,8 @@ def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, 
     explorer.run(0, first_state())
     _verify_globals(structure, context, explorer)
     run.on_path = False
-    private = has_private_stacks(structure, program_type, context.attach_type)
-    check_stack_depth(structure, explorer.deepest, private=private)
+    private = context.rules.private_stacks and has_private_stacks(structure, program_type, context.attach_type)
+    check_stack_depth(structure, explorer.deepest, private=private, small=context.rules.small_frames)
     check_dead_functions(structure, explorer.visits)
 
 

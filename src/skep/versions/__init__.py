@@ -2,6 +2,6 @@
 
 from skep.versions.need import Need, Needs
 from skep.versions.program_needs import needs_beside_programs, needs_of
-from skep.versions.version import NEWEST, OLDEST, KernelVersion
+from skep.versions.version import LATEST, NEWEST, OLDEST, KernelVersion
 
-__all__ = ["NEWEST", "OLDEST", "KernelVersion", "Need", "Needs", "needs_beside_programs", "needs_of"]
+__all__ = ["LATEST", "NEWEST", "OLDEST", "KernelVersion", "Need", "Needs", "needs_beside_programs", "needs_of"]

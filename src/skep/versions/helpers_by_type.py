@@ -1,10 +1,11 @@
 """Helpers that programs of some types could call later than others: since when at the earliest, and at the latest.
 
 Source: which helpers each program type is given by the sources of Linux 6.1 and 6.12, against those of 6.18 (the
-table of permissions of ``skep.stdlib``); what came between two of these is known to that much. Exact versions are
-those of commits: lookups of sockets by XDP (c8123ead13a5), socket storage and cookies in tracing (8e4597c627fb,
-c5dbb89fc2ac), task storage in tracing (a10787e6d58c), cookies of raw tracepoints (68ca5d4eebb8). What changed for a
-type before 6.1 is not told beyond that.
+table of permissions of ``skep.stdlib``), and what 6.16 answers to a call of each that came between; what came
+between two of these is known to that much. Exact versions are those of commits: lookups of sockets by XDP
+(c8123ead13a5), socket storage and cookies in tracing (8e4597c627fb, c5dbb89fc2ac), task storage in tracing
+(a10787e6d58c), cookies of raw tracepoints (68ca5d4eebb8). What changed for a type before 6.1 is not told beyond
+that.
 """
 
 from __future__ import annotations
@@ -35,21 +36,21 @@ _ROWS: Final = (
     ("6.2", "6.12", "current_task_under_cgroup", _CGROUPS),
     (
         "6.13",
-        "6.18",
+        "6.16",
         "copy_from_user copy_from_user_task find_vma get_branch_snapshot get_task_stack perf_event_read "
         "perf_event_read_value send_signal send_signal_thread task_storage_delete task_storage_get",
         f"{_SOCKETS} {_CGROUPS} SK_MSG NETFILTER",
     ),
-    ("6.13", "6.18", "current_task_under_cgroup get_current_comm", f"{_SOCKETS} SK_MSG NETFILTER"),
-    ("6.13", "6.18", "get_current_uid_gid", f"{_SOCKETS} NETFILTER"),
+    ("6.13", "6.16", "current_task_under_cgroup get_current_comm", f"{_SOCKETS} SK_MSG NETFILTER"),
+    ("6.13", "6.16", "get_current_uid_gid", f"{_SOCKETS} NETFILTER"),
     (
         "6.13",
-        "6.18",
+        "6.16",
         "get_cgroup_classid",
         f"{_TRACING} SOCKET_FILTER XDP CGROUP_SKB SOCK_OPS SK_SKB SK_REUSEPORT FLOW_DISSECTOR LSM SK_LOOKUP SYSCALL "
         "NETFILTER",
     ),
-    ("6.13", "6.18", "get_netns_cookie", "SOCKET_FILTER SCHED_CLS SCHED_ACT CGROUP_SKB"),
+    ("6.13", "6.16", "get_netns_cookie", "SOCKET_FILTER SCHED_CLS SCHED_ACT CGROUP_SKB"),
 )
 
 #: By type and helper: since when at the earliest, and since when for sure.

@@ -3,7 +3,8 @@
 A name counts: a function that was given a new name is as old as that name. Functions that only a module or the
 kernel's tests have are left out.
 
-Source: the commits that added them, as listed by docs.ebpf.io ("eBPF Timeline", and the pages of the functions).
+Source: the commits that added them, as listed by docs.ebpf.io ("eBPF Timeline", and the pages of the functions);
+from 6.19 on, and for what is gone, the functions that the types of Debian's kernels mark.
 Tests hold the table against the sources of Linux 6.1 and 6.12 where they are at hand: each shows what could be
 called.
 """
@@ -126,6 +127,41 @@ KFUNCS: Final[Mapping[str, KernelVersion]] = by_name(
         "6.18": (
             "bpf_dynptr_from_skb_meta bpf_xdp_pull_data bpf_strcasecmp bpf_stream_vprintk_impl "
             "bpf_task_work_schedule_signal_impl bpf_task_work_schedule_resume_impl"
+        ),
+        "6.19": "bpf_dynptr_from_file bpf_dynptr_file_discard bpf_strcasestr bpf_strncasestr scx_bpf_dsq_peek",
+        "7.0": (
+            "bpf_get_mem_cgroup bpf_get_root_mem_cgroup bpf_put_mem_cgroup bpf_mem_cgroup_flush_stats "
+            "bpf_mem_cgroup_memory_events bpf_mem_cgroup_page_state bpf_mem_cgroup_usage bpf_mem_cgroup_vm_events "
+            "bpf_stream_print_stack bpf_strncasecmp bpf_task_work_schedule_resume bpf_task_work_schedule_signal "
+            "bpf_timer_cancel_async bpf_wq_set_callback"
+        ),
+        "7.1": (
+            "bpf_io_uring_get_region bpf_io_uring_submit_sqes bpf_obj_new bpf_obj_drop bpf_percpu_obj_new "
+            "bpf_percpu_obj_drop bpf_refcount_acquire scx_bpf_dsq_reenq scx_bpf_sub_dispatch"
+        ),
+        "7.2": (
+            "bpf_list_add bpf_list_del bpf_list_empty bpf_list_is_first bpf_list_is_last bpf_real_data_inode "
+            "bpf_wakeup_sources_get_head bpf_wakeup_sources_read_lock bpf_wakeup_sources_read_unlock "
+            "scx_bpf_cid_curr scx_bpf_cid_override scx_bpf_cid_to_cpu scx_bpf_cid_topo scx_bpf_cidperf_cap "
+            "scx_bpf_cidperf_cur scx_bpf_cidperf_set scx_bpf_cpu_to_cid scx_bpf_nr_cids scx_bpf_nr_online_cids "
+            "scx_bpf_task_cid scx_bpf_this_cid scx_bpf_tid_to_task"
+        ),
+        "7.3": (
+            "bpf_icmp_send bpf_ksock_acquire bpf_ksock_connect bpf_ksock_create bpf_ksock_release bpf_ksock_send "
+            "bpf_sock_read_xattr scx_bpf_kick_cid scx_bpf_online_cmask scx_bpf_sub_caps scx_bpf_sub_grant "
+            "scx_bpf_sub_kill_bstr scx_bpf_sub_revoke"
+        ),
+    }
+)
+
+#: Since when functions are gone, most of them under another name.
+GONE: Final[Mapping[str, KernelVersion]] = by_name(
+    {
+        "6.16": "cgroup_rstat_updated cgroup_rstat_flush",
+        "6.17": "scx_bpf_consume scx_bpf_dispatch_from_dsq scx_bpf_dispatch_vtime",
+        "7.0": (
+            "bpf_stream_vprintk_impl bpf_task_work_schedule_resume_impl bpf_task_work_schedule_signal_impl "
+            "bpf_wq_set_callback_impl"
         ),
     }
 )

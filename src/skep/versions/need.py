@@ -49,6 +49,8 @@ _NAMES_ALONE: frozenset[Area] = frozenset({"size", "loop", "function", "kernel t
 _TAKEN: frozenset[Area] = frozenset({"size", "loop", "function"})
 #: Areas of which a kernel sees only what it follows: behind a test that fails they do no harm.
 _FOLLOWED: frozenset[Area] = frozenset({"field", "helper", "kernel function"})
+#: Of instructions, what is said of their fields once a path comes there; opcodes are looked at before.
+_LOOKED_AT_LATE: frozenset[str] = frozenset({"BPF_ALU uses reserved fields", "BPF_MOV uses reserved fields"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class Need:
     @property
     def is_followed(self) -> bool:
         """Whether a kernel minds it only where it follows the program there."""
-        return self.area in _FOLLOWED
+        return self.area in _FOLLOWED or self.complaint in _LOOKED_AT_LATE
 
     @property
     def order(self) -> tuple[int, int]:

@@ -44,6 +44,7 @@ _KERNEL_TYPES = _V(5, 4)
 _NAMES_TYPES = _V(6, 10)
 
 _TAIL_CALL = 12
+_KPTR_XCHG = 194
 #: libbpf puts the older helper in the place of these where the kernel does not have them.
 _PUT_BACK = {
     "probe_read_kernel": "libbpf puts bpf_probe_read in its place",
@@ -191,10 +192,22 @@ class _Scan:
                     plain = "older kernels take it for plain bytes"
                     self._add("map field", name, fields.STRUCTURES[name], map=spec.name, otherwise=plain)
                 else:
+                    # An exchange needs a pointer that is owned; all else is done with plain bytes, too.
+                    plain = (
+                        "" if self._exchanges() else "older kernels take it for a pointer that is not owned, or bytes"
+                    )
+                    since = fields.POINTER_TAGS[name]
                     refused = "off=0 kptr isn't referenced kptr"
-                    self._add("map field", f"__{name}", fields.POINTER_TAGS[name], map=spec.name, complaint=refused)
+                    self._add("map field", f"__{name}", since, map=spec.name, complaint=refused, otherwise=plain)
         if spec.inner is not None:
             self._map(replace(spec.inner, name=spec.name))
+
+    def _exchanges(self) -> bool:
+        """Whether the program exchanges pointers in maps."""
+        return any(
+            one.opcode == opcodes.JMP | opcodes.CALL and one.src == opcodes.CALL_HELPER and one.imm == _KPTR_XCHG
+            for one in self.program.instructions
+        )
 
     def _table(self, table: MapSpec) -> None:
         """A table of functions that the program belongs to."""

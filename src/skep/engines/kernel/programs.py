@@ -328,11 +328,12 @@ def _load_with_log(attribute: ProgramLoad, level: int) -> tuple[int, int, str]:
     return fd, number, f"({missing} of this log, which is larger than {size} bytes, were left out)\n{end}"
 
 
-#: Lines of a verifier's log that do not say why: instructions and states ("12: …"), source, statistics.
+#: Lines of a verifier's log that do not say why: instructions and states ("12: …"), source, statistics (since 7.3 of
+#: each function, too).
 _NO_REASON = re.compile(
     r"\d+: |from \d+ to \d+|;|processed \d+|verification time|stack depth|mark_precise:|func#|Live regs"
     r"|R\d+(_\w+)?=|frame\d+:|fp-\d+=|callee:|caller:|returning from callee|to caller at|cur state:|old state:"
-    r"|\(.* of this log, which is larger"
+    r"|\(.* of this log, which is larger|subprog \d+ \(.*\) \w+ insns_self "
 )
 
 

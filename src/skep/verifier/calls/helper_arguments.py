@@ -281,7 +281,7 @@ def _key(explorer: Explorer, passed: Passed, argument: Wanted, pointer: Register
     if map is None:
         raise Rejection("invalid map_ptr to access map->key")
     check_memory(explorer, argument.position + 1, map.key_size, store=False)
-    if map.type in (_TYPE_ARRAY, _TYPE_PERCPU_ARRAY):
+    if map.type in (_TYPE_ARRAY, _TYPE_PERCPU_ARRAY) and explorer.context.rules.known_keys:
         passed.key = _constant_key(explorer, pointer, map.key_size)
 
 
@@ -496,12 +496,12 @@ def _check_stack(
         if overlap is not None:
             raise Rejection(f"potential write to dynptr at off={overlap} disallowed", register=index)
         return True
-    stack_access.check_readable(index, pointer, frame, least, greatest, size)
+    stack_access.check_readable(explorer, index, pointer, frame, least, greatest, size)
     mask = 0
     for offset in range(least, greatest + size):
         number, byte = stack_access.place(offset)
         mask |= bit(frame.index, number)
-        if store:
+        if store or not explorer.context.rules.keeps_read:
             _clobber(frame, number, byte)
     if mask:
         explorer.liveness.read(explorer.state, explorer.index, mask)

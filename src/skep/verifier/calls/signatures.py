@@ -167,7 +167,7 @@ def _pointer(context: Context, btf: Btf, number: int, pointer: Pointer, tags: fr
         if "nonnull" in tags:
             raise wrong
         return Parameter(Takes.OBJECT, "nullable" in tags, subject=_kernel_type(context, number, target))
-    if "untrusted" in tags:
+    if "untrusted" in tags and context.rules.plain_pointers:
         if len(tags) > 1:
             raise _Unusable(f"arg#{number} untrusted cannot be combined with any other tags")
         if isinstance(target, Void | Int | Enumeration | Float):

@@ -18,8 +18,9 @@ LIMIT: Final = 512
 #: A tail call keeps the callers' frames, so those before it may not be large.
 _TAIL_CALL_LIMIT: Final = 256
 _FRAME_LIMIT: Final = 8
-#: The JIT of x86-64 rounds each frame up to this.
+#: The JIT of x86-64 rounds each frame up to this, and that of earlier versions to this.
 _ROUNDING: Final = 16
+_ROUNDING_EARLIER: Final = 32
 #: A frame of this many bytes gets a stack of its own, in programs that have such.
 _PRIVATE_FROM: Final = 64
 
@@ -36,25 +37,29 @@ def has_private_stacks(structure: Structure, program: ProgramType, attach_type: 
     return program in _PRIVATE or (program is ProgramType.TRACING and attach_type is not AttachType.TRACE_ITER)
 
 
-def check_stack_depth(structure: Structure, used: list[int], *, private: bool) -> None:
-    """Refuse chains of calls that take too much; ``used`` is by function, in bytes."""
-    walk = _Walk(structure, used, private)
+def check_stack_depth(structure: Structure, used: list[int], *, private: bool, small: bool = True) -> None:
+    """Refuse chains of calls that take too much; ``used`` is by function, in bytes.
+
+    ``small`` says whether frames are rounded as little as they are since 6.12.
+    """
+    walk = _Walk(structure, used, private, _ROUNDING if small else _ROUNDING_EARLIER)
     for function in structure.subprograms:
         if function.index == 0 or function.is_asynchronous or function.is_exception_callback:
             walk.follow(function, 0, ())
 
 
 class _Walk:
-    def __init__(self, structure: Structure, used: list[int], private: bool) -> None:
+    def __init__(self, structure: Structure, used: list[int], private: bool, rounding: int) -> None:
         self._structure = structure
         self._used = used
         self._private = private
+        self._rounding = rounding
         self._calls = {one.index: list(_calls(structure, one)) for one in structure.subprograms}
         #: By function and whether a callback leads there: the most stack and frames it was followed with.
         self._reached: dict[tuple[int, bool], tuple[int, int]] = {}
 
     def _size(self, function: Subprogram) -> int:
-        size = -(-self._used[function.index] // _ROUNDING) * _ROUNDING
+        size = -(-self._used[function.index] // self._rounding) * self._rounding
         return 0 if self._private and size >= _PRIVATE_FROM else size
 
     def follow(self, function: Subprogram, before: int, chain: tuple[Subprogram, ...]) -> None:

@@ -151,6 +151,32 @@ def _subtract(a: Scalar, b: Scalar, width: int) -> Facts:
     )
 
 
+def _unwrapped(low: int, high: int, least: int, width: int) -> _Range:
+    """The range [low, high], or everything if an end wraps: what Linux kept before 6.17."""
+    greatest = least + (1 << width) - 1
+    return (low, high) if low >= least and high <= greatest else (least, greatest)
+
+
+def _add_earlier(a: Scalar, b: Scalar, width: int) -> Facts:
+    return (
+        *tnum.add(a.bits, b.bits),
+        *_unwrapped(a.umin + b.umin, a.umax + b.umax, 0, 64),
+        *_unwrapped(a.smin + b.smin, a.smax + b.smax, S64_MIN, 64),
+        *_unwrapped(a.umin32 + b.umin32, a.umax32 + b.umax32, 0, 32),
+        *_unwrapped(a.smin32 + b.smin32, a.smax32 + b.smax32, S32_MIN, 32),
+    )
+
+
+def _subtract_earlier(a: Scalar, b: Scalar, width: int) -> Facts:
+    return (
+        *tnum.subtract(a.bits, b.bits),
+        *_unwrapped(a.umin - b.umax, a.umax - b.umin, 0, 64),
+        *_unwrapped(a.smin - b.smax, a.smax - b.smin, S64_MIN, 64),
+        *_unwrapped(a.umin32 - b.umax32, a.umax32 - b.umin32, 0, 32),
+        *_unwrapped(a.smin32 - b.smax32, a.smax32 - b.smin32, S32_MIN, 32),
+    )
+
+
 def _negate(a: Scalar, b: Scalar, width: int) -> Facts:
     return _subtract(constant(0), a, width)
 
@@ -170,6 +196,27 @@ def _multiply(a: Scalar, b: Scalar, width: int) -> Facts:
         *_product((a.umin32, a.umax32), (b.umin32, b.umax32), 0, 32),
         *_product((a.smin32, a.smax32), (b.smin32, b.smax32), S32_MIN, 32),
     )
+
+
+def _multiply_earlier(a: Scalar, b: Scalar, width: int) -> Facts:
+    return (*tnum.multiply_masks(a.bits, b.bits), *_multiply(a, b, width)[2:])
+
+
+def _multiply_unsigned(a: Scalar, b: Scalar, width: int) -> Facts:
+    """Products before 6.14: of small numbers without a sign alone."""
+    ranges: list[int] = []
+    for (low_a, high_a, least_a), (low_b, high_b, least_b), bits in (
+        ((a.umin, a.umax, a.smin), (b.umin, b.umax, b.smin), 64),
+        ((a.umin32, a.umax32, a.smin32), (b.umin32, b.umax32, b.smin32), 32),
+    ):
+        half, top = 1 << bits // 2, 1 << bits - 1
+        if least_a < 0 or least_b < 0 or high_a >= half or high_b >= half:
+            ranges += [0, 2 * top - 1, -top, top - 1]
+        else:
+            low, high = low_a * low_b, high_a * high_b
+            ranges += [low, high, *((low, high) if high < top else (-top, top - 1))]
+    umin, umax, smin, smax, umin32, umax32, smin32, smax32 = ranges
+    return (*tnum.multiply_masks(a.bits, b.bits), umin, umax, smin, smax, umin32, umax32, smin32, smax32)
 
 
 def _bitwise(bits: Tnum, u64: _Range, u32: _Range) -> Facts:
@@ -236,6 +283,10 @@ _RULES: Final[dict[str, Callable[[Scalar, Scalar, int], Facts]]] = {
     "sub": _subtract,
     "mul": _multiply,
     "neg": _negate,
+    "add, earlier": _add_earlier,
+    "sub, earlier": _subtract_earlier,
+    "mul, earlier": _multiply_earlier,
+    "mul, unsigned": _multiply_unsigned,
     "and": _and,
     "or": _or,
     "xor": _xor,

@@ -134,14 +134,15 @@ def _narrow_bits(condition: str, width: int, a: list[int], b: list[int]) -> None
 
 
 @lru_cache(maxsize=1 << 15)
-def decided(condition: str, width: int, a: Scalar, b: Scalar) -> bool | None:
+def decided(condition: str, width: int, a: Scalar, b: Scalar, by_bits: bool = True) -> bool | None:
     """Whether ``a condition b`` holds, where one look at bits and ranges says so; None where it does not.
 
     Linux asks this and no more: a way that turns out impossible only once everything known is put together is still
-    followed, and what is wrong there is still refused.
+    followed, and what is wrong there is still refused. Before 6.17 it did not ask whether bits of two numbers
+    disagree (not ``by_bits``).
     """
     if condition in ("ne", "nset"):
-        opposite = decided(INVERSE[condition], width, a, b)
+        opposite = decided(INVERSE[condition], width, a, b, by_bits)
         return None if opposite is None else not opposite
     limit = U64 if width == 64 else U32
     if condition == "set":
@@ -156,7 +157,7 @@ def decided(condition: str, width: int, a: Scalar, b: Scalar) -> bool | None:
             return not (a.value ^ b.value) & limit
         views = ("u64", "s64", "u32", "s32") if width == 64 else ("u32", "s32")
         apart = any(max(low) > min(high) for low, high in (_ends(view, a, b) for view in views))
-        return False if apart or (a.value ^ b.value) & ~a.mask & ~b.mask & limit else None
+        return False if apart or (by_bits and (a.value ^ b.value) & ~a.mask & ~b.mask & limit) else None
     if condition in ("gt", "ge", "sgt", "sge"):
         return decided(condition.replace("g", "l"), width, b, a)
     view = ("s" if condition.startswith("s") else "u") + str(width)

@@ -101,7 +101,7 @@ def load(explorer: Explorer, index: int, pointer: Register, offset: int, size: i
     frame = explorer.state.frames[pointer.frame]
     if not pointer.scalar.is_constant:
         note_read(explorer, frame, least, greatest + size)
-        check_readable(index, pointer, frame, least, greatest, size)
+        check_readable(explorer, index, pointer, frame, least, greatest, size)
         return _bytes_read(frame, least, greatest + size)
     number, start = place(least)
     return load_from(explorer, index, Place(pointer.frame, number, start, size))
@@ -118,7 +118,17 @@ def load_from(explorer: Explorer, index: int, place: Place) -> Register:
     if spilled.bytes[start] not in _PLAIN:
         least = start - (place.number + 1) * SLOT_SIZE
         raise Rejection(f"invalid read from stack off {least}+0 size {size}", register=index, object=spilled.object)
+    if not explorer.context.rules.reads_unwritten:
+        _check_written(spilled, place)
     return NULL if spilled.bytes[start : start + size] == ZERO * size else ANY_NUMBER
+
+
+def _check_written(read: Slot, place: Place) -> None:
+    """Refuse to read what nothing wrote, as before 6.3."""
+    for byte in range(place.size):
+        if read.bytes[place.start + byte] == INVALID:
+            least = place.start - (place.number + 1) * SLOT_SIZE
+            raise Rejection(f"invalid read from stack off {least}+{byte} size {place.size}")
 
 
 def place(offset: int) -> tuple[int, int]:
@@ -137,18 +147,24 @@ def note_read(explorer: Explorer, frame: Frame, start: int, end: int) -> None:
 
 #: Bytes that may be read: all but those of objects.
 _PLAIN: Final = frozenset((INVALID, MISC, ZERO, SPILL))
+#: Those that something wrote.
+_WRITTEN: Final = frozenset((MISC, ZERO, SPILL))
 
 
-def check_readable(index: int, pointer: Register, frame: Frame, least: int, greatest: int, size: int) -> None:
-    """Refuse to read bytes of objects that lie on the stack."""
+def check_readable(
+    explorer: Explorer, index: int, pointer: Register, frame: Frame, least: int, greatest: int, size: int
+) -> None:
+    """Refuse to read bytes of objects that lie on the stack, and before 6.3 what nothing wrote."""
+    plain = _PLAIN if explorer.context.rules.reads_unwritten else _WRITTEN
     for offset in range(least, greatest + size):
         number, byte = place(offset)
-        if frame.slots[number].bytes[byte] in _PLAIN:
+        if frame.slots[number].bytes[byte] in plain:
             continue
         bits = pointer.scalar.bits
+        how = "" if explorer.context.rules.reads_unwritten else " indirect"
         start = f"off {least}" if pointer.scalar.is_constant else f"var_off {tnum_text(bits)}"
         raise Rejection(
-            f"invalid read from stack R{index} {start}+{offset - least} size {size}",
+            f"invalid{how} read from stack R{index} {start}+{offset - least} size {size}",
             register=index,
             object=frame.slots[number].object,
         )
@@ -241,7 +257,7 @@ def store_at(explorer: Explorer, place: Place, value: Register, source: int) -> 
     explorer.liveness.wrote(explorer.state, explorer.index, written)
     if start == 0 and value.kind is _SCALAR:
         if source >= 0:
-            if value.scalar.umax.bit_length() <= 8 * size:
+            if value.scalar.umax.bit_length() <= 8 * size and explorer.context.rules.links_copies:
                 value = shared(explorer, value)
                 explorer.registers[source] = value
             else:

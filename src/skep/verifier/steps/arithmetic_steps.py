@@ -27,6 +27,7 @@ from skep.verifier.numbers.arithmetic import (
 from skep.verifier.numbers.scalar import S32_MAX, S64_MAX, S64_MIN, U32, UNKNOWN, Scalar, constant, scalar, signed64
 from skep.verifier.numbers.tnum import U64
 from skep.verifier.rejection import Rejection
+from skep.verifier.rules import Rules
 from skep.verifier.states.register import (
     ANY_NUMBER,
     MAYBE_NULL,
@@ -140,7 +141,8 @@ def _negate(instruction: Instruction, width: int) -> Callable[[Explorer], int]:
         registers = explorer.registers
         old = registers[dst]
         known = old.kind is _SCALAR
-        registers[dst] = number(compute("neg", width, old.scalar, constant(0))) if known else ANY_NUMBER
+        operation = explorer.context.rules.operation("neg")
+        registers[dst] = number(compute(operation, width, old.scalar, constant(0))) if known else ANY_NUMBER
         return explorer.index + 1
 
     return follow
@@ -206,9 +208,9 @@ class _Move(Step):
         if source.kind is not _SCALAR:
             return number(low_half(UNKNOWN)) if width == 32 else ANY_NUMBER
         if sign_bits:
-            keeps = source.scalar.umax < 1 << (sign_bits - 1)
+            keeps = source.scalar.umax < 1 << (sign_bits - 1) and explorer.context.rules.links_copies
         else:
-            keeps = width == 64 or source.scalar.umax <= U32
+            keeps = width == 64 or (source.scalar.umax <= U32 and explorer.context.rules.links_copies)
         before = source
         if keeps:
             source = explorer.registers[self._src] = shared(explorer, source)
@@ -298,13 +300,16 @@ class _Combine(Step):
                 raise Rejection(self._refusal)
             writable(explorer, dst)
         last_id = explorer.last_id
-        if target.kind is _ARENA or other.kind is _ARENA:
+        if (target.kind is _ARENA or other.kind is _ARENA) and (
+            explorer.context.rules.arena_sums or _is_arena_sum(target, other)
+        ):
             # Wherever it points to, it points into the arena or to nothing: any arithmetic will do.
             return register(_ARENA)
         if target.kind is _SCALAR and other.kind is _SCALAR:
-            forks = self._masks and other.scalar.is_constant and _has_one_sign(target.scalar)
+            rules = explorer.context.rules
+            forks = self._masks and other.scalar.is_constant and _has_one_sign(target.scalar) and rules.sign_masks
             whole = _one_sign(explorer, dst, target) if forks else target
-            result = self._computed(whole, other)
+            result = self._computed(whole, other, rules)
             if forks:
                 return result
         else:
@@ -322,14 +327,19 @@ class _Combine(Step):
             self._results[target] = result
         return result
 
-    def _computed(self, target: Register, other: Register) -> Register:
+    def _computed(self, target: Register, other: Register, rules: Rules) -> Register:
         width = self._width
-        result = compute(self._operation, width, target.scalar, other.scalar)
+        result = compute(rules.operation(self._operation), width, target.scalar, other.scalar)
         if target.id and self._adds and other.scalar.is_constant:
-            added = _constant_added(self._operation, width, target, other.scalar.value)
+            added = _constant_added(self._operation, width, target, other.scalar.value, rules)
             if added is not None:
                 return number(result, target.id, SHIFTED_64 if width == 64 else SHIFTED_32, added)
         return number(result)
+
+
+def _is_arena_sum(target: Register, other: Register) -> bool:
+    """Whether it is arithmetic on a pointer into an arena and a number."""
+    return target.kind is _ARENA and other.kind is _SCALAR
 
 
 def _refusal(operation: str, width: int, imm: int) -> str:
@@ -360,11 +370,16 @@ def _one_sign(explorer: Explorer, dst: int, mask: Register) -> Register:
     return with_scalar(mask, ones)
 
 
-def _constant_added(operation: str, width: int, target: Register, value: int) -> int | None:
+def _constant_added(operation: str, width: int, target: Register, value: int, rules: Rules) -> int | None:
     """What an addition leaves a number apart from those with its id; None where Linux loses sight of it.
 
-    It follows one addition or subtraction of a constant of 32 bits, in 32 bits only of a number that has no more.
+    It follows one addition or subtraction of a constant of 32 bits, in 32 bits only of a number that has no more;
+    earlier versions only additions of positive constants in 64 bits, or none.
     """
+    if not rules.links_differences and not (
+        rules.links_sums and operation == "add" and width == 64 and value <= S32_MAX
+    ):
+        return None
     if target.flags & SHIFTED or (width == 32 and target.scalar.umax > U32):
         return None
     constant = signed64(value) if width == 64 else (value & U32) - ((value & 1 << 31) << 1)

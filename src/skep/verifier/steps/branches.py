@@ -121,7 +121,7 @@ class _Branch(Step):
             return self._compare_pointers(explorer, a, b)
         outcome = self._pairs.get((a, b)) if by_register else self._outcomes.get(a)
         if outcome is None:
-            outcome = self._find_out(a, b)
+            outcome = self._find_out(explorer, a, b)
         if outcome.is_decided:
             explorer.mark_precise(dst)
             if by_register:
@@ -150,19 +150,24 @@ class _Branch(Step):
             registers[src] = outcome.passed_b
         return self._behind
 
-    def _find_out(self, a: Register, b: Register) -> _Outcome:
+    def _find_out(self, explorer: Explorer, a: Register, b: Register) -> _Outcome:
         """Compare two numbers, and remember what was found."""
         condition, width = self._condition, self._width
-        answer = decided(condition, width, a.scalar, b.scalar)
+        rules = explorer.context.rules
+        looks = rules.compares_ranges or _is_constant(a, width) or _is_constant(b, width)
+        answer = decided(condition, width, a.scalar, b.scalar, rules.bits_disagree) if looks else None
         outcome = _Outcome(answer, a, b)
-        if answer is None:
+        if answer is None and looks:
             inverse = INVERSE[condition]
             if self._by_register and self._src == self._dst:
                 outcome.taken_a = outcome.taken_b = with_scalar(a, when_same(condition, width, a.scalar))
                 outcome.passed_a = outcome.passed_b = with_scalar(a, when_same(inverse, width, a.scalar))
             else:
-                taken = when(condition, width, a.scalar, b.scalar)
-                passed = when(inverse, width, a.scalar, b.scalar)
+                # Before 6.8 nothing was learnt of numbers that are not equal.
+                whole = rules.compares_ranges
+                same = (a.scalar, b.scalar)
+                taken = when(condition, width, *same) if whole or condition != "ne" else same
+                passed = when(inverse, width, *same) if whole or inverse != "ne" else same
                 outcome.taken_a, outcome.taken_b = with_scalar(a, taken[0]), with_scalar(b, taken[1])
                 outcome.passed_a, outcome.passed_b = with_scalar(a, passed[0]), with_scalar(b, passed[1])
         if self._by_register:
@@ -184,8 +189,9 @@ class _Branch(Step):
         a = explorer.registers[dst]
         b = explorer.registers[src] if src >= 0 else self._other
         other = explorer.fork(self._target)
-        _narrow(other, dst, a, outcome.taken_a.scalar, src, b, outcome.taken_b.scalar, linked)
-        _narrow(explorer.state, dst, a, outcome.passed_a.scalar, src, b, outcome.passed_b.scalar, linked)
+        keeps = explorer.context.rules.links_differences
+        _narrow(other, dst, a, outcome.taken_a.scalar, src, b, outcome.taken_b.scalar, linked, keeps)
+        _narrow(explorer.state, dst, a, outcome.passed_a.scalar, src, b, outcome.passed_b.scalar, linked, keeps)
 
     def _compare_pointers(self, explorer: Explorer, a: Register, b: Register) -> int:
         """A comparison with a pointer, or nothing, on one side or both."""
@@ -310,23 +316,25 @@ def _narrow(
     b: Register,
     b_scalar: Scalar,
     linked: Linked,
+    keeps: bool,
 ) -> None:
     """Set both sides of a comparison to what is known on one way, and what is linked to them.
 
-    ``src`` is negative where ``b`` is an immediate.
+    ``src`` is negative where ``b`` is an immediate; ``keeps`` says whether a number stays apart from the others that
+    it is linked to once it has learnt from one, as it does since 6.18.
     """
     registers = state.frames[-1].registers
     new_a = registers[dst] = with_scalar(a, a_scalar)
     if src >= 0:
         new_b = registers[src] = with_scalar(b, b_scalar)
         if b.id and len(linked) > 1:
-            _spread(state, new_b, (len(state.frames) - 1, src), linked)
+            _spread(state, new_b, (len(state.frames) - 1, src), linked, keeps)
     if a.id and len(linked) > 1:
         new_a = registers[dst]
-        _spread(state, new_a, (len(state.frames) - 1, dst), linked)
+        _spread(state, new_a, (len(state.frames) - 1, dst), linked, keeps)
 
 
-def _spread(state: State, known: Register, place: tuple[int, int], linked: Linked) -> None:
+def _spread(state: State, known: Register, place: tuple[int, int], linked: Linked, keeps: bool) -> None:
     for frame_index, index, is_slot in linked:
         frame = state.frames[frame_index]
         if not is_slot and (frame_index, index) == place:
@@ -343,7 +351,7 @@ def _spread(state: State, known: Register, place: tuple[int, int], linked: Linke
         else:
             width = 64 if shifts == SHIFTED_64 else 32
             moved = apart(known.scalar, old.offset - known.offset, width)
-            new = number(moved, old.id, old.flags, old.offset)
+            new = number(moved, old.id, old.flags if keeps else known.flags, old.offset)
         if is_slot:
             frame.slots[index] = slot(frame.slots[index].bytes, new)
         else:

@@ -62,6 +62,10 @@ def _prepared(structure: Structure, context: Context, slot: int) -> Step:
             return _refuse("invalid BPF_LD_IMM insn")
     if isinstance(None if row is None else row.meaning, MayGoto) and instruction.imm:
         return _refuse(f"invalid may_goto imm {instruction.imm}")
+    if isinstance(None if row is None else row.meaning, MayGoto) and not (
+        instruction.offset or context.rules.skips_nothing
+    ):
+        return _refuse(f"invalid may_goto off {instruction.offset} imm {instruction.imm}")
     if _is_packet_load(instruction) and context.type not in _PACKET_LOADERS:
         return _refuse("BPF_LD_[ABS|IND] instructions not allowed for this program type")
     refusal = violation(instruction, row)

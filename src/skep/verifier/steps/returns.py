@@ -73,7 +73,7 @@ def return_range(context: Context) -> tuple[int, int] | None:
         case _T.TRACING:
             return _TRACING_RANGES.get(attach_type)
         case _T.LSM:
-            return security_range(context)
+            return security_range(context) if context.rules.security_ranges else None
         case _T.STRUCT_OPS:
             if returns_pointer(context):
                 raise NotCovered("a member of a table of programs that returns a pointer")

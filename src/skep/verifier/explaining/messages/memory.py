@@ -149,6 +149,14 @@ FORMS: tuple[MessageForm, ...] = (
         "Initialise the whole variable where it is declared (= {{}}), padding included.",
     ),
     form(
+        r"invalid indirect read from stack R(?P<register>\d+) (?:off|var_off) (?P<offset>.+)\+(?P<byte>\d+) "
+        r"size (?P<size>\d+)",
+        "stack",
+        "A helper is given {size} bytes of the stack at offset {offset}, of which byte {byte} was never written.",
+        "Linux takes that since 6.3; before, what a helper reads had to be written.",
+        "Initialise the whole variable where it is declared (= {{}}), padding included.",
+    ),
+    form(
         r"invalid access to flow keys off=(?P<offset>-?\d+) size=(?P<size>\d+)",
         "context",
         "{size} bytes at offset {offset} of the flow keys are accessed, outside them.",
@@ -214,6 +222,20 @@ FORMS: tuple[MessageForm, ...] = (
         "Accesses to a context or socket are rewritten for their kind, which can only be done for one.",
         "Keep the compiler from merging the two branches, with barrier_var() or separate functions.",
         telling.usual,
+    ),
+    form(
+        r"BPF_ST stores into R(?P<register>\d+) ctx is not allowed",
+        "memory",
+        "A constant is stored to the context without going through a register, which Linux takes since 6.4.",
+        "clang makes such stores with -mcpu=v4.",
+        "Compile with -mcpu=v3, or deploy to Linux 6.4 or later.",
+    ),
+    form(
+        r"sign extending loads from arena are not supported yet",
+        "memory",
+        "A signed load reads from an arena, which Linux takes since 6.18.",
+        "clang makes signed loads with -mcpu=v4.",
+        "Compile with -mcpu=v3, or read the number as unsigned and cast it.",
     ),
     form(
         r"BPF_ATOMIC (?:stores into|loads from) R(?P<register>\d+) (?P<type>\w+) is not allowed",

@@ -154,7 +154,8 @@ FORMS: tuple[MessageForm, ...] = (
         r"local type ID argument must be in range \[0, U32_MAX\]|"
         r"bpf_obj_new/bpf_percpu_obj_new (?:type ID argument must be of a struct|requires prog BTF)|"
         r"bpf_percpu_obj_new type (?:size .*|ID argument must .*)|"
-        r"(?P<kfunc>kfunc \w+) type ID argument must be of a struct or void|Unknown type ID \d+ passed to kfunc \w+",
+        r"(?P<kfunc>kfunc \w+) type ID argument must be of a struct(?: or void)?|"
+        r"Unknown type ID \d+ passed to kfunc \w+",
         "arguments",
         "A type that is passed to a function is none that fits.",
         "What is allocated has to be a structure, known when the program is loaded.",

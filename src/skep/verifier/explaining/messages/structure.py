@@ -69,7 +69,7 @@ FORMS: tuple[MessageForm, ...] = (
         "Add one to the distance of the jump.",
     ),
     form(
-        r"(?P<what>.+) uses reserved fields|invalid may_goto imm -?\d+",
+        r"(?P<what>.+) uses reserved fields|invalid may_goto (?:off -?\d+ )?imm -?\d+",
         "structure",
         "A field of the instruction that has to be zero is not.",
         "Fields that an instruction does not use are reserved.",
