@@ -85,9 +85,12 @@ class Loading:
         btf, problem = self._btf(spec, description)
         for map_spec in spec.maps.values():
             self.map(map_spec, btf)
-        attach_id, attach_type = attach_point(spec, chosen, struct_ops_member(spec, (*self.tables, *spec.tables)))
+        attach_id, attach_type, module = attach_point(
+            spec, chosen, struct_ops_member(spec, (*self.tables, *spec.tables))
+        )
         resolver = Resolver(self.maps)
         try:
+            attach_handle = resolver.module(module) if module else attach_to
             program = KernelProgram.load(
                 chosen,
                 resolver.instructions(spec),
@@ -99,7 +102,7 @@ class Loading:
                 kernel_version=spec.kernel_version,
                 debug=_debug(btf, description),
                 attach_btf_id=attach_id,
-                attach_to=attach_to,
+                attach_to=attach_handle,
                 fd_array=resolver.fd_array,
             )
         except KernelError as error:

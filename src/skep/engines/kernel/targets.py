@@ -33,16 +33,17 @@ _STRUCT_OPS_PREFIX = "bpf_struct_ops_"
 
 def attach_point(
     spec: ProgramSpec, type: ProgramType, member: tuple[str, str] | None = None
-) -> tuple[int, int | None]:
-    """The BTF id of what a program attaches to, 0 for types that have none, and the attach type.
+) -> tuple[int, int | None, str]:
+    """The BTF id of what a program attaches to, 0 for types that have none, the attach type, and the module that has
+    the former, empty for the kernel itself.
 
     ``member`` is the structure and member that a struct_ops program is. Raises LoadError if the kernel has no such
     thing.
     """
     if type == ProgramType.STRUCT_OPS:
-        return _struct_ops_point(spec, member)
+        return *_struct_ops_point(spec, member), ""
     if type not in (ProgramType.TRACING, ProgramType.LSM) or spec.attach_type is None:
-        return 0, spec.attach_type
+        return 0, spec.attach_type, ""
     prefix, kind = _TARGETS.get(spec.attach_type, ("", Kind.FUNC))
     if not spec.attach_target:
         raise LoadError(
@@ -55,7 +56,7 @@ def attach_point(
             f"{prefix + spec.attach_target!r}",
             file=spec.file,
         )
-    return found.id, spec.attach_type
+    return found.id, spec.attach_type, found.module
 
 
 def struct_ops_member(spec: ProgramSpec, tables: Iterable[MapSpec]) -> tuple[str, str] | None:
