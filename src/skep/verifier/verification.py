@@ -14,7 +14,8 @@ from skep.objects.fitting import KernelFacts, fit
 from skep.objects.kinds import ProgramType
 from skep.objects.spec import ProgramSpec
 from skep.verifier.answers.depths import printed_depths
-from skep.verifier.answers.log import EVERYTHING, PATH, KernelLog, before_paths, functions_of, log_of
+from skep.verifier.answers.log import EVERYTHING, PATH, KernelLog
+from skep.verifier.answers.log_frame import before_paths, functions_of, log_of
 from skep.verifier.answers.report import KERNEL, Report
 from skep.verifier.calls.dead_functions import check_dead_functions
 from skep.verifier.calls.effects import find_effects

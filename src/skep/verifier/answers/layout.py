@@ -153,8 +153,8 @@ def _file(source: SourceLine) -> str:
 
 
 def _accepted(report: Report, width: int) -> Iterator[Line]:
-    followed = f"{report.processed:,} instruction{'s' if report.processed != 1 else ''} followed"
-    states = f"{report.peak_states:,} states at most" if report.peak_states else "no state kept"
+    followed = f"{_counted(report.processed, 'instruction')} followed"
+    states = f"{_counted(report.peak_states, 'state')} at most" if report.peak_states else "no state kept"
     yield from _wrapped(f"{followed}, {_share(report.processed)} of the limit; {states}", width)
     yield from _wrapped(f"stack: {_stack(report)}", width)
     program = report.program
@@ -180,6 +180,10 @@ def _accepted(report: Report, width: int) -> Iterator[Line]:
             f"{_share(costly.instructions)} of the limit",
             width,
         )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _share(count: int) -> str:
