@@ -92,6 +92,26 @@ def test_the_suggestion_names_register_bound_and_place() -> None:
     assert (8, "the jump is not taken, so r6 is a number from 0 to 12") in told(report)
 
 
+def test_a_loop_that_walks_on_to_the_end_of_the_packet_is_told_to_count() -> None:
+    report = verify(
+        program(
+            """
+            r2 = *(u32 *)(r1 + 4)
+            r1 = *(u32 *)(r1 + 0)
+            r0 = 0
+            next: r1 += 1024
+            if r1 > r2 goto end
+            r3 = *(u8 *)(r1 - 8)
+            goto next
+            end: exit
+            """
+        )
+    )
+    assert report.message == "R1 offset is outside of the packet"
+    assert suggestion(report).startswith("A comparison with data_end counts for 65,535 bytes of the packet at most")
+    assert "give the loop a fixed number of rounds" in suggestion(report)
+
+
 def test_a_value_that_was_compared_and_loaded_again_is_told() -> None:
     report = verify(
         program(
