@@ -35,24 +35,22 @@ _FARTHEST = 0xFFFF
 
 def packet(case: Case) -> str | None:
     """An access to the packet beyond what was compared."""
-    access = case.detail(r"off=(-?\d+) size=(-?\d+), R\d+\(id=(\d+),off=(-?\d+),r=(-?\d+)\)")
-    if (
-        access is not None
-        and int(access[3]) == 0
-        and max(int(access[1]) + int(access[2]), int(access[4])) > _FARTHEST
-    ):
-        usual_register(case)
+    access = case.detail(r"off=(-?\d+) size=(-?\d+), R\d+\(id=(\d+),off=-?\d+,r=(-?\d+)\)")
+    story = usual_register(case)
+    register = case.register
+    if access is None or register is None:
+        return None
+    moved = int(access[1]) if story is None else case.held(register).offset
+    if int(access[3]) == 0 and max(moved, int(access[1]) + int(access[2])) > _FARTHEST:
         return (
             f"A comparison with data_end counts for {_FARTHEST:,} bytes of the packet at most, and this path goes on "
             f"beyond them: give the loop a fixed number of rounds, and compare in each: "
             f"for (i = 0; i < 1500; i++) {{ if (p + {access[2]} > data_end) break; ... }}."
         )
-    story = usual_register(case)
-    register = case.register
-    if story is None or access is None or register is None:
+    if story is None:
         return None
     pointer = case.held(register)
-    offset, size, known = int(access[1]), int(access[2]), int(access[5])
+    offset, size, known = int(access[1]), int(access[2]), int(access[4])
     end = offset + size
     compared = _extent_set_at(case, register)
     if not pointer.scalar.is_constant:
