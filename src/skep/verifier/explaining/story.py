@@ -226,6 +226,11 @@ class Story:
                 return self._changed(event, name)
             case "compared":
                 return self._compared(event, name)
+            case "widened":
+                return (
+                    f"the loop goes round, and its rounds are not counted: {name}, {words(event.before)} so far, may "
+                    f"be any number in the next"
+                )
             case _:
                 return ""
 

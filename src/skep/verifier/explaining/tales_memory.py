@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from skep.isa.meaning import Branch
+from skep.isa.meaning import Alu, Branch
 from skep.programs import KINDS
 from skep.verifier.contexts.context_tables import table_of
 from skep.verifier.explaining.origin import Event, Place
@@ -20,6 +20,7 @@ from skep.verifier.explaining.telling import (
     loaded_again,
     lost_bound,
     size_of,
+    uncounted_round,
     usual,
     usual_register,
 )
@@ -112,10 +113,12 @@ def outside(case: Case) -> str | None:
     limit, offset, size = int(access[1]), int(access[2]), int(access[3])
     pointer = case.held(register)
     what = kind_words(pointer)
+    if not size:
+        return f"An access of 0 bytes to {what} is asked for here, and none is permitted: pass a size of at least 1."
     if pointer.scalar.is_constant:
         if offset < 0:
             return f"The access starts {-offset} bytes before {what}: offsets from 0 to {limit - size} are possible."
-        return (
+        return _moved_each_round(case, events, limit, what) or (
             f"{what[0].upper()}{what[1:]} has {limit} bytes, and the access goes to byte {offset + size - 1}: use an "
             f"offset of at most {limit - size}, or make the value larger."
             if limit >= size and pointer.kind is Kind.MAP_VALUE
@@ -127,6 +130,29 @@ def outside(case: Case) -> str | None:
             f"{plain(pointer.scalar.smin)}."
         )
     return _bound(case, events, limit - size - (offset - pointer.scalar.umax), limit, what)
+
+
+def _moved_each_round(case: Case, events: list[Event], limit: int, what: str) -> str | None:
+    """What keeps a pointer inside that moves on with each round of a loop whose rounds are not counted."""
+    at = uncounted_round(case)
+    story = case.story
+    if at is None or story is None:
+        return None
+    added = story.operand_events(events)
+    moves = added[1] if added is not None else events
+    moved = next((event for event in moves if event.what == "changed"), None)
+    row = None if moved is None else story.trail.row(moved.at)
+    if moved is None or row is None or not isinstance(row.meaning, Alu) or row.operand == "src":
+        return None
+    stride = story.trail.instruction(moved.at).imm
+    if row.meaning.operation != "add" or stride <= 0:
+        return None
+    story.tell(at, "the loop goes round, and its rounds are not counted")
+    return (
+        f"r{moved.place.index} moves on by {stride} at {case.place_of(moved)} in each round of the loop at "
+        f"{case.place(story.trail.moments[at].index)}, whose rounds are not counted: count them, and compare before "
+        f"the access: if (i >= {max(limit // stride, 1)}) break; {what} has {limit} bytes."
+    )
 
 
 def _bound(case: Case, events: list[Event], largest: int, limit: int, what: str) -> str | None:

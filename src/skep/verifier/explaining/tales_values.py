@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from skep.isa.meaning import Branch
 from skep.verifier.explaining.origin import Place
-from skep.verifier.explaining.telling import loaded_again, lost_bound, usual, usual_register
+from skep.verifier.explaining.telling import loaded_again, lost_bound, usual, usual_register, widened
 from skep.verifier.explaining.words import words
 from skep.verifier.numbers.scalar import signed64
 from skep.verifier.states.register import Kind
@@ -38,7 +38,7 @@ def unbounded_math(case: Case) -> str | None:
         return usual(case)
     events = story.value(number)
     story.branches(most=1)
-    known = loaded_again(case, events) or lost_bound(case, events)
+    known = loaded_again(case, events) or lost_bound(case, events) or widened(case, events)
     if known is not None:
         return known
     scalar = case.held(number).scalar
