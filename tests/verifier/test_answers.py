@@ -333,3 +333,8 @@ def test_answers_are_given_before_any_path_is_followed() -> None:
     assert (report.message, report.visits) == ("unreachable insn 2", ())
     assert report.as_json()["costliest"] is None
     assert "unreachable insn 2" in report.explain()
+
+
+def test_one_byte_is_not_called_several() -> None:
+    report = verify(program("*(u8 *)(r10 + 0) = 1\n r0 = 0\n exit"))
+    assert "ends 1 byte above the frame pointer" in suggestion(report)

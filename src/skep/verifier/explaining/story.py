@@ -15,7 +15,7 @@ from skep.isa.meaning import Alu, Branch, Call, Load, LoadAcquire
 from skep.objects.spec import SourceLine
 from skep.verifier.answers.listing import Listing
 from skep.verifier.explaining.origin import Event, Place, Trail
-from skep.verifier.explaining.words import kind_words, words
+from skep.verifier.explaining.words import kind_words, singular, words
 from skep.verifier.states.register import MAYBE_NULL, Kind, Register
 from skep.verifier.states.state import R10
 
@@ -84,7 +84,7 @@ class Story:
     def _step(self, at: int, order: int, what: str) -> Step:
         slot = self.trail.moments[at].index
         text = self.listing.text(slot) if order else f"{self.listing.function_at(slot)}()"
-        return Step(slot, text, what, self.listing.source(slot))
+        return Step(slot, text, singular(what), self.listing.source(slot))
 
     def tell(self, at: int, what: str, order: int = 1) -> None:
         """Tell of a moment, unless something has been told of it; with ``order`` 0 of what was before it."""
