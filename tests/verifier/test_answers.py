@@ -338,3 +338,9 @@ def test_answers_are_given_before_any_path_is_followed() -> None:
 def test_one_byte_is_not_called_several() -> None:
     report = verify(program("*(u8 *)(r10 + 0) = 1\n r0 = 0\n exit"))
     assert "ends 1 byte above the frame pointer" in suggestion(report)
+
+
+def test_a_packet_load_is_told_to_leave_nothing_in_registers() -> None:
+    report = verify(program("r6 = r1\n r4 = 1\n r0 = *(u8 *)skb[0]\n r0 = r4\n exit", ProgramType.SOCKET_FILTER))
+    assert report.message == "R4 !read_ok"
+    assert suggestion(report).startswith("The packet load at instruction 2 leaves nothing in r1 to r5")

@@ -215,7 +215,9 @@ class Story:
             case "returned":
                 return self._returned(event)
             case "cleared":
-                return f"the call of {self._callee(event.at)} leaves nothing in {name}: r1 to r5 do not survive calls"
+                callee = self.listing.callee(self.trail.moments[event.at].index)
+                what = f"the call of {callee}" if callee is not None else "the packet load, which is a call inside,"
+                return f"{what} leaves nothing in {name}: r1 to r5 do not survive calls"
             case "invalidated":
                 return self._invalidated(event, name)
             case "overwritten":

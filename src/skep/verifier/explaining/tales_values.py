@@ -75,9 +75,11 @@ def never_written(case: Case) -> str | None:
     for event in events:
         if event.what == "cleared":
             slot = story.trail.moments[event.at].index
+            callee = case.listing.callee(slot)
+            what = f"The call of {callee}" if callee is not None else "The packet load"
             return (
-                f"The call of {case.listing.callee(slot)} at {case.place(slot)} leaves nothing in r1 to r5: keep the "
-                f"value in r6 to r9 (a variable that is used on both sides of the call), or load it again."
+                f"{what} at {case.place(slot)} leaves nothing in r1 to r5: keep the "
+                f"value in r6 to r9 (a variable that is used on both sides of it), or load it again."
             )
     if register == 0:
         return f"Set the return value on this path before {case.here}: return 0; where the function ends."
