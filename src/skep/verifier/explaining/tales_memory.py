@@ -19,9 +19,9 @@ from skep.verifier.explaining.telling import (
     is_access,
     loaded_again,
     lost_bound,
+    register_story,
     size_of,
     uncounted_round,
-    usual,
     usual_register,
 )
 from skep.verifier.explaining.words import kind_words, number_words, plain, words
@@ -101,12 +101,10 @@ def _extent_set_at(case: Case, register: int) -> Event | None:
 
 def outside(case: Case) -> str | None:
     """An access that may leave a map value or other memory."""
-    story = case.story
-    register = case.register
-    if story is None or register is None:
-        return usual(case)
-    events = story.value(register)
-    story.branches(most=1)
+    told = register_story(case)
+    if told is None:
+        return None
+    _, register, events = told
     access = case.detail(r"(?:value_size|mem_size|key_size)=(\d+) off=(-?\d+) size=(-?\d+)")
     if access is None:
         return None
@@ -185,12 +183,10 @@ def _bound(case: Case, events: list[Event], largest: int, limit: int, what: str)
 
 def unbounded(case: Case) -> str | None:
     """An offset without an upper end."""
-    story = case.story
-    register = case.register
-    if story is None or register is None:
-        return usual(case)
-    events = story.value(register)
-    story.branches(most=1)
+    told = register_story(case)
+    if told is None:
+        return None
+    _, register, events = told
     pointer = case.held(register)
     limit = size_of(pointer)
     size = access_size(case)
@@ -203,12 +199,10 @@ def unbounded(case: Case) -> str | None:
 
 def negative(case: Case) -> str | None:
     """An offset or size that may be below 0."""
-    story = case.story
-    register = case.register
-    if story is None or register is None:
-        return usual(case)
-    events = story.value(register)
-    story.branches(most=1)
+    told = register_story(case)
+    if told is None:
+        return None
+    story, register, events = told
     held = case.held(register)
     name, where = register, case.here
     if held.is_pointer:
@@ -235,12 +229,10 @@ def negative(case: Case) -> str | None:
 
 def null(case: Case) -> str | None:
     """A pointer that may be null is followed."""
-    story = case.story
-    register = case.register
-    if story is None or register is None:
-        return usual(case)
-    events = story.value(register)
-    story.branches(most=1)
+    told = register_story(case)
+    if told is None:
+        return None
+    story, _, events = told
     for event in events:
         if event.what == "returned":
             slot = story.trail.moments[event.at].index
@@ -253,12 +245,10 @@ def null(case: Case) -> str | None:
 
 def number_followed(case: Case) -> str | None:
     """A number is used as a pointer."""
-    story = case.story
-    register = case.register
-    if story is None or register is None:
-        return usual(case)
-    events = story.value(register)
-    story.branches(most=1)
+    told = register_story(case)
+    if told is None:
+        return None
+    story, _, events = told
     for event in events:
         if event.what == "invalidated":
             slot = story.trail.moments[event.at].index
@@ -312,12 +302,10 @@ def stack(case: Case) -> str | None:
 
 def variable_stack(case: Case) -> str | None:
     """A local array is indexed with what may be outside."""
-    story = case.story
-    register = case.register
-    if story is None or register is None:
-        return usual(case)
-    events = story.value(register)
-    story.branches(most=1)
+    told = register_story(case)
+    if told is None:
+        return None
+    story, register, events = told
     found = story.operand_events(events)
     if found is None:
         return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from skep.isa.meaning import Branch
 from skep.verifier.explaining.origin import Place
-from skep.verifier.explaining.telling import loaded_again, lost_bound, usual, usual_register, widened
+from skep.verifier.explaining.telling import loaded_again, lost_bound, register_story, usual, usual_register, widened
 from skep.verifier.explaining.words import words
 from skep.verifier.numbers.scalar import signed64
 from skep.verifier.states.register import Kind
@@ -66,12 +66,10 @@ def constant_math(case: Case) -> str | None:
 
 def never_written(case: Case) -> str | None:
     """A register is read that holds nothing."""
-    story = case.story
-    register = case.register
-    if story is None or register is None:
-        return usual(case)
-    events = story.value(register)
-    story.branches(most=3)
+    told = register_story(case, branches=3)
+    if told is None:
+        return None
+    story, register, events = told
     for event in events:
         if event.what == "cleared":
             slot = story.trail.moments[event.at].index

@@ -41,6 +41,20 @@ def usual_register(case: Case) -> Story | None:
     return case.story
 
 
+def register_story(case: Case, branches: int = 1) -> tuple[Story, int, list[Event]] | None:
+    """Tell how the register that the message names came to hold what it does, and the last ``branches``.
+
+    The story, the register and its events; None where there is no story or no register: then the usual was told.
+    """
+    story, register = case.story, case.register
+    if story is None or register is None:
+        usual(case)
+        return None
+    events = story.value(register)
+    story.branches(most=branches)
+    return story, register, events
+
+
 def operand_register(story: Story) -> int | None:
     """The register that an access goes through, or that an operation works on."""
     row, instruction = story.trail.row(story.at), story.trail.instruction(story.at)
