@@ -13,7 +13,7 @@ from typing import Literal
 from skep.objects.spec import ProgramSpec, SourceLine
 from skep.verifier.answers.cost import LIMIT
 from skep.verifier.answers.listing import Listing
-from skep.verifier.answers.report import Report
+from skep.verifier.answers.report import NO_TARGET, Report
 
 Style = Literal["", "heading", "message", "code", "fault", "dim", "advice"]
 
@@ -90,7 +90,8 @@ def _rejected(report: Report, width: int) -> Iterator[Line]:
 def _undecided(report: Report, width: int) -> Iterator[Line]:
     why = report.message
     if report.other_kernel is None:
-        why = f"it depends on {why}, which is not checked here yet"
+        unchecked = "" if why == NO_TARGET else ", which is not checked here yet"
+        why = f"it depends on {why}{unchecked}"
     yield from _wrapped(f"cannot be decided: {why}", width, style="message")
     yield from _place(report, width)
     yield from _notes(report, width)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from skep.objects.kinds import AttachType, ProgramType
-from skep.verifier.contexts.attachment import returns_pointer, security_range
+from skep.verifier.contexts.attachment import returns_pointer
+from skep.verifier.contexts.security_hooks import permitted_range
 from skep.verifier.holding import sections
 from skep.verifier.numbers.scalar import S64_MAX, S64_MIN, Scalar
 from skep.verifier.rejection import NotCovered, Rejection
@@ -63,6 +64,8 @@ _TRACING_RANGES: dict[AttachType | None, tuple[int, int]] = {
     _A.TRACE_FEXIT: (0, 0),
     _A.TRACE_ITER: _SWITCH,
 }
+#: What is said last of a program that does not return 1 where nothing is returned.
+_NOTE: Final = "Note, BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!"
 _BY_ATTACH = frozenset({_T.CGROUP_SKB, _T.CGROUP_SOCK_ADDR, _T.KPROBE})
 
 
@@ -72,14 +75,16 @@ def return_range(context: Context) -> tuple[int, int] | None:
     match program:
         case _T.TRACING:
             return _TRACING_RANGES.get(attach_type)
+        case _T.LSM if context.replaces:
+            return None
         case _T.LSM:
-            return security_range(context)
+            return permitted_range(context)
         case _T.STRUCT_OPS:
             if returns_pointer(context):
                 raise NotCovered("a member of a table of programs that returns a pointer")
             return None
-        case _T.EXT:
-            raise NotCovered("return values of programs that replace a function")
+        case _T.RAW_TRACEPOINT | _T.RAW_TRACEPOINT_WRITABLE if context.replaces:
+            return (0, 0)
         case _:
             pass
     if program in _BY_ATTACH and attach_type in _ATTACH_RANGES:
@@ -185,7 +190,10 @@ def check_result(explorer: Explorer, index: int) -> None:
         # A security hook returns an int: the upper half is not looked at.
         least, greatest = result.scalar.smin32, result.scalar.smax32
     if not (low <= least and greatest <= high):
-        raise Rejection(_outside(place, f"R{index}", result.scalar, limits), register=index, limits=limits)
+        message = _outside(place, f"R{index}", result.scalar, limits)
+        if context.attach_type is _A.LSM_CGROUP and context.hook.is_void:
+            raise Rejection(_NOTE, message, register=index, limits=limits)
+        raise Rejection(message, register=index, limits=limits)
 
 
 def _check_later_result(explorer: Explorer, limits: tuple[int, int], index: int) -> None:
@@ -202,6 +210,8 @@ def _check_later_result(explorer: Explorer, limits: tuple[int, int], index: int)
 
 def _returns_nothing(context: Context) -> bool:
     """Whether what the program leaves in r0 is never looked at: the hook returns nothing."""
+    if context.replaces:
+        return False
     if context.type is _T.STRUCT_OPS or (context.type is _T.LSM and context.attach_type is not _A.LSM_CGROUP):
         return context.hook.is_void
     return False
