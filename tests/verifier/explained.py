@@ -16,6 +16,8 @@ from pathlib import Path
 
 import skep
 from skep.objects import ProgramSpec, ProgramType
+from skep.objects.fitting import KernelFacts
+from skep.verifier.kernel.kernel_types import carried_types
 from tests.verifier import c_programs
 from tests.verifier.programs import program
 
@@ -38,6 +40,13 @@ class Case:
     license: str = "GPL"
     header: str = "cases.h"
     kernel_message: str | None = None
+    #: The program needs what the kernels of distributions have: it is verified by the types that the package carries.
+    of_distribution: bool = False
+
+    @property
+    def facts(self) -> KernelFacts | None:
+        """The kernel that it is for, None for the one at hand."""
+        return KernelFacts(carried_types) if self.of_distribution else None
 
     def spec(self, text: str) -> ProgramSpec:
         """One of its programs."""

@@ -123,7 +123,8 @@ def kernel_is_there() -> str | None:
 
 
 _SUMS = re.compile(
-    r"^(; |processed \d+ insns|verification time|stack depth|mark_precise|\d+: |from \d+|cur state:|old state:)"
+    r"^(; |processed \d+ insns|verification time|stack depth|mark_precise|\d+: |from \d+|cur state:|old state:|"
+    r"func '\w+' arg\d+ has btf_id)"
 )
 
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     "--btf",
     multiple=True,
     metavar="FILE",
-    help="Fit CO-RE relocations to the kernel types in FILE; once more for each of that kernel's modules.",
+    help="The kernel's types: FILE, once more for each module, or a folder like /sys/kernel/btf.",
 )
 @click.option(
     "--log-level",

@@ -15,7 +15,15 @@ from skep.verifier.calls.signatures import Signature
 from skep.verifier.contexts.attachment import hook_of
 from skep.verifier.contexts.hook import Hook
 from skep.verifier.contexts.other_programs import OtherProgram
-from skep.verifier.kernel.kernel_types import TypeTable, default_types, has_symbol, kernel_table
+from skep.verifier.contexts.program_tables import hook_of_member, member_of
+from skep.verifier.kernel.kernel_types import (
+    TypeTable,
+    carried_types,
+    default_modules,
+    default_types,
+    has_symbol,
+    kernel_table,
+)
 from skep.verifier.maps.facts import MapFacts
 from skep.verifier.maps.map_fields import FieldError, Fields, fields_of_structs
 from skep.verifier.rejection import NotCovered, Rejection
@@ -111,7 +119,16 @@ class Context:
     @cached_property
     def kernel_types(self) -> TypeTable:
         """The types of the kernel that the program is for."""
-        return kernel_table(default_types() if self._kernel is None else self._kernel.types())
+        if self._kernel is None:
+            return kernel_table(default_types(), default_modules)
+        return kernel_table(self._kernel.types(), self._kernel.modules)
+
+    @property
+    def is_running_kernel(self) -> bool:
+        """Whether the kernel that the program is for is the one that runs here, whose symbols can be looked at."""
+        if self._kernel is None:
+            return default_types() is not carried_types()
+        return self._kernel.settings is not None
 
     def has_symbol(self, name: str) -> bool | None:
         """Whether the kernel has a symbol of that name; None where only its types are known."""
@@ -120,7 +137,12 @@ class Context:
     @cached_property
     def hook(self) -> Hook:
         """The function of the kernel that the program is attached to."""
-        return hook_of(self)
+        return hook_of(self) if self.member is None else hook_of_member(self, *self.member)
+
+    @cached_property
+    def member(self) -> tuple[str, str] | None:
+        """The table and the member of it that the program is, None for other types than struct_ops."""
+        return member_of(self.spec) if self.type is ProgramType.STRUCT_OPS else None
 
     @cached_property
     def program_types(self) -> TypeTable:

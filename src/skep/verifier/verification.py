@@ -27,13 +27,15 @@ from skep.verifier.calls.stack_depth import check_stack_depth, has_private_stack
 from skep.verifier.context import Context
 from skep.verifier.contexts.attachment import check_attachment
 from skep.verifier.contexts.other_programs import OtherProgram, check_type, named_function
+from skep.verifier.contexts.program_tables import check_member
 from skep.verifier.explaining.investigation import investigate
-from skep.verifier.kernel.kernel_types import default_types
+from skep.verifier.kernel.kernel_types import default_modules, default_types
 from skep.verifier.paths.exploration import INSTRUCTION_LIMIT, Explorer
 from skep.verifier.paths.flow import Flow
 from skep.verifier.paths.observer import Observer
 from skep.verifier.paths.stack_liveness import StackLiveness
 from skep.verifier.rejection import NotCovered, Rejection
+from skep.verifier.states.held import Reference
 from skep.verifier.states.register import Kind, register
 from skep.verifier.states.state import LOST, State
 from skep.verifier.steps.instructions import prepare
@@ -201,7 +203,7 @@ def _verify(
     if not spec.instructions:
         raise Rejection("the program is empty")
     if spec.core_relocations or any(map.configuration for map in spec.maps.values()):
-        spec = fit(spec, KernelFacts(default_types) if facts is None else facts).program
+        spec = fit(spec, KernelFacts(default_types, default_modules) if facts is None else facts).program
         if facts is None or facts.settings is None:
             spec = _with_unknown_configuration(spec)
     context = Context(spec, program_type, facts)
@@ -249,6 +251,8 @@ def _follow(context: Context, limit: int, run: _Run) -> None:
     flow = Flow(structure, parameter_counts(context))
     find_effects(structure, context)
     check_attachment(context, structure.subprograms[0])
+    if program_type is ProgramType.STRUCT_OPS:
+        check_member(context, has_tail_call=any(one.has_tail_call for one in structure.subprograms))
     instructs = prepare(structure, context)
     liveness = StackLiveness(structure) if run.observer is None else run.observer.liveness(structure)
     explorer = run.explorer = Explorer(context, structure, flow, instructs, liveness)
@@ -257,7 +261,7 @@ def _follow(context: Context, limit: int, run: _Run) -> None:
     run.on_path = True
     explorer.begin(0)
     main = structure.subprograms[0]
-    explorer.run(0, entry_state(explorer, main) if context.replaces else first_state())
+    explorer.run(0, entry_state(explorer, main) if context.replaces else _entered(explorer))
     if context.is_named and not context.replaces:
         main.unreliable = not takes_context(context, main)
     _verify_globals(structure, context, explorer)
@@ -280,6 +284,14 @@ def first_state() -> State:
     frame.registers[1] = register(Kind.CONTEXT)
     # A number made of the context's address cannot be traced further.
     frame.sources[1] = LOST
+    return state
+
+
+def _entered(explorer: Explorer) -> State:
+    """The first state, with the references that a table hands to its programs."""
+    state = first_state()
+    if explorer.context.type is ProgramType.STRUCT_OPS:
+        state.references = tuple(Reference(explorer.new_id(), 0) for _ in explorer.context.hook.handed_over)
     return state
 
 

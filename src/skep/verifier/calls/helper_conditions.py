@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from skep.objects.kinds import AttachType, ProgramType
 from skep.stdlib import prototypes
 from skep.verifier.contexts import security_hooks
-from skep.verifier.contexts.attachment import member_of
+from skep.verifier.contexts.program_tables import may_call
 from skep.verifier.rejection import Rejection
 
 if TYPE_CHECKING:
@@ -54,11 +54,7 @@ def check_conditions(context: Context, name: str) -> None:
 
 
 def _on_table(context: Context, name: str) -> bool:
-    if context.type is not _T.STRUCT_OPS:
-        return True
-    table, member = member_of(context.spec)
-    # The table of the kernel's own tests has no helpers at all.
-    return table != "bpf_dummy_ops" and not (member == "release" and name in _OPTIONS)
+    return context.member is None or may_call(*context.member, name)
 
 
 def _with_options(context: Context, name: str) -> bool:

@@ -48,8 +48,15 @@ def argument_access(explorer: Explorer, access: Access, hook: Hook) -> Register:
             else:
                 if seen.remark:
                     explorer.remark(f"func '{hook.name}' {seen.remark}")
+                if seen.reference and all(one.id != seen.reference for one in explorer.state.references):
+                    raise Rejection(
+                        f"invalid bpf_context access off={offset}. Reference may already be released",
+                        offset=offset,
+                        size=size,
+                        store=False,
+                    )
                 id = explorer.new_id() if seen.flags & MAYBE_NULL else 0
-                return register(seen.kind, id=id, flags=seen.flags, subject=seen.subject)
+                return register(seen.kind, id=id, reference=seen.reference, flags=seen.flags, subject=seen.subject)
     raise Rejection(
         f"invalid bpf_context access off={offset} size={size}",
         *details,

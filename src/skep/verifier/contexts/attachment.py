@@ -13,9 +13,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from skep.btf.compatibility import essential_name
 from skep.btf.kinds import Kind as BtfKind
-from skep.btf.types import Composite, Enumeration, FunctionPrototype, Int, Parameter, Pointer, Void
+from skep.btf.types import Composite, Enumeration, Int, Parameter, Pointer, Void
 from skep.errors import SkepError
 from skep.objects.kinds import AttachType, ProgramType
 from skep.verifier.contexts import other_programs, security_hooks, traced_functions
@@ -25,7 +24,6 @@ from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.states.register import MAYBE_NULL, READ_ONLY, TRUSTED, Kind
 
 if TYPE_CHECKING:
-    from skep.objects.spec import ProgramSpec
     from skep.verifier.context import Context
     from skep.verifier.structure import Subprogram
 
@@ -103,12 +101,6 @@ _AFTER: Final = frozenset({_A.TRACE_FEXIT, _A.MODIFY_RETURN, _A.LSM_MAC, _A.LSM_
 #: Where the arguments of the function are as good as the kernel itself holds them.
 _TRUSTED_ARGUMENTS: Final = frozenset({_A.TRACE_RAW_TP, _A.LSM_MAC, _A.LSM_CGROUP, _A.STRUCT_OPS})
 
-#: Members of tables that programs cannot be, or cannot be as sleepable programs.
-_UNSUPPORTED_MEMBERS: Final = frozenset({("tcp_congestion_ops", "get_info")})
-_SLEEPABLE_MEMBERS: Final = {"bpf_dummy_ops": frozenset({"test_sleepable"})}
-#: Arguments that the kernel shows as something more special than their type: by table, type to type.
-_PROMOTED: Final = {"tcp_congestion_ops": {"sock": "tcp_sock"}}
-
 _TRAMPOLINES: Final = frozenset({_A.TRACE_FENTRY, _A.TRACE_FEXIT, _A.MODIFY_RETURN})
 _MAY_SLEEP: Final = frozenset(
     {ProgramType.TRACING, ProgramType.LSM, ProgramType.STRUCT_OPS, ProgramType.KPROBE, ProgramType.SYSCALL}
@@ -134,10 +126,6 @@ def check_attachment(context: Context, effects: Subprogram) -> None:
             # Linux says nothing of its reason.
             raise Rejection("programs of iterators cannot be extended")
         return
-    if type is ProgramType.STRUCT_OPS:
-        if not context.is_gpl:
-            raise Rejection("struct ops programs must have a GPL compatible license")
-        _check_member(context, *member_of(spec))
     if type is ProgramType.LSM:
         name = context.hook.name
         traced_functions.check_function(context, name)
@@ -152,39 +140,9 @@ def check_attachment(context: Context, effects: Subprogram) -> None:
             traced_functions.check_untraceable(context, name)
 
 
-def _check_member(context: Context, table: str, member: str) -> None:
-    types = context.kernel_types
-    if types.find_struct(f"bpf_struct_ops_{table}") is None:
-        raise NotCovered(f"members of {table}, which the kernel's types do not know as a table of programs")
-    structure = types.struct(table)
-    found = types.btf.member(structure.id, member)
-    if found is None:
-        raise NotCovered(f"member {member} of {table}, which the kernel's types do not have")
-    if types.prototype(found.type) is None:
-        names = [one.name for one in types.btf.members(structure.id)]
-        raise Rejection(f"attach to invalid member {member}(@idx {names.index(member)}) of struct {table}")
-    awake = context.sleepable and table in _SLEEPABLE_MEMBERS and member not in _SLEEPABLE_MEMBERS[table]
-    if (table, member) in _UNSUPPORTED_MEMBERS or awake:
-        raise Rejection(f"attach to unsupported member {member} of struct {table}")
-
-
-def member_of(spec: ProgramSpec) -> tuple[str, str]:
-    """The structure and the member that a struct_ops program is."""
-    for table in spec.tables:
-        for offset, name in table.slots.items():
-            if name != spec.name or table.btf is None:
-                continue
-            for member in table.btf.members(table.value_type_id):
-                if member.bit_offset == 8 * offset:
-                    return essential_name(table.btf.resolve(table.value_type_id).name), member.name
-    raise NotCovered("a struct_ops program that no table of the object holds")
-
-
 def hook_of(context: Context) -> Hook:
     """What the program is attached to. Raises NotCovered where the kernel's types do not have it."""
     spec = context.spec
-    if context.type is ProgramType.STRUCT_OPS:
-        return _table_hook(context, *member_of(spec))
     if context.other is not None:
         return other_programs.watched(context, context.other)
     attach = context.attach_type
@@ -194,23 +152,26 @@ def hook_of(context: Context) -> Hook:
     types = context.kernel_types
     name = _PREFIXES.get(attach, "") + target
     if attach is _A.TRACE_RAW_TP:
-        typedef = types.btf.find(name, BtfKind.TYPEDEF)
-        prototype = None if typedef is None else types.prototype(typedef)
+        typedef = types.find(name, BtfKind.TYPEDEF)
+        if typedef is not None:
+            types = typedef[0]
+        prototype = None if typedef is None else types.prototype(typedef[1])
         if prototype is None:
             raise NotCovered(f"tracepoint {target}, which the kernel's types do not have")
         # The first parameter is not the tracepoint's own.
-        arguments = _arguments(types, target, prototype.parameters[1:], TRUSTED, NULLABLE.get(target, frozenset()))
+        arguments = arguments_of(types, target, prototype.parameters[1:], TRUSTED, NULLABLE.get(target, frozenset()))
         return Hook(target, arguments, is_void=True)
     function = types.function(name)
     if function is None:
         raise NotCovered(f"function {name}, which the kernel's types do not have")
+    types = function.table
     if attach is _A.TRACE_ITER:
         return Hook(name, _iterator_arguments(types, target, function.parameters))
     trust = TRUSTED if attach in _TRUSTED_ARGUMENTS and security_hooks.is_trusted(target) else 0
-    arguments = _arguments(types, name, function.parameters, trust)
+    arguments = arguments_of(types, name, function.parameters, trust)
     is_void = isinstance(types.btf.resolve(function.result), Void)
     after = attach in _AFTER and not is_void
-    result = _seen(types, name, len(arguments), function.result, trust) if after else None
+    result = seen_as(types, name, len(arguments), function.result, trust) if after else None
     returned = types.btf.resolve(function.result)
     if result is not None and attach is _A.MODIFY_RETURN and not isinstance(returned, Int):
         result = Seen(problem=f"ret type {returned.kind.name} not allowed for fmod_ret")
@@ -220,7 +181,7 @@ def hook_of(context: Context) -> Hook:
     return Hook(name, arguments, result, is_void)
 
 
-def _arguments(
+def arguments_of(
     types: TypeTable,
     name: str,
     parameters: tuple[Parameter, ...],
@@ -230,7 +191,7 @@ def _arguments(
     """A slot for each argument; one of more than eight bytes takes several."""
     slots: list[Seen] = []
     for number, parameter in enumerate(parameters):
-        seen = _seen(types, name, number, parameter.type, trust)
+        seen = seen_as(types, name, number, parameter.type, trust)
         if seen.kind is Kind.OBJECT and number in nullable:
             seen = replace(seen, flags=seen.flags | MAYBE_NULL)
         try:
@@ -241,7 +202,7 @@ def _arguments(
     return tuple(slots)
 
 
-def _seen(types: TypeTable, name: str, number: int, type_id: int, trust: int) -> Seen:
+def seen_as(types: TypeTable, name: str, number: int, type_id: int, trust: int) -> Seen:
     """What an argument of a type is to a program."""
     type = types.btf.resolve(type_id)
     if isinstance(type, Int | Enumeration | Composite):
@@ -272,41 +233,6 @@ def _iterator_arguments(types: TypeTable, target: str, parameters: tuple[Paramet
     for number, ((kind, flags), parameter) in enumerate(zip(row, parameters, strict=False)):
         subject = types.pointee(parameter.type) if kind is Kind.OBJECT else None
         # What may be null is described to Linux otherwise, and it says nothing of it.
-        remark = "" if flags & MAYBE_NULL else _seen(types, target, number, parameter.type, flags).remark
+        remark = "" if flags & MAYBE_NULL else seen_as(types, target, number, parameter.type, flags).remark
         slots.append(Seen(kind, flags, subject, remark=remark, whole=kind is not Kind.SCALAR))
     return tuple(slots)
-
-
-def _table_hook(context: Context, table: str, member: str) -> Hook:
-    types = context.kernel_types
-    found = types.btf.member(types.struct(table).id, member)
-    prototype = None if found is None else types.prototype(found.type)
-    if prototype is None:
-        raise NotCovered(f"{table}.{member}, which the kernel's types do not have")
-    # The kernel's own stand-in for the member names the arguments that may be null.
-    stub = types.function(f"{table}__{member}")
-    names = [one.name for one in stub.parameters] if stub is not None else []
-    nullable = frozenset(index for index, name in enumerate(names) if name.endswith("__nullable"))
-    if any(name.endswith("__ref") for name in names):
-        raise NotCovered(f"{table}.{member}, which hands over a reference")
-    arguments = _arguments(types, member, prototype.parameters, TRUSTED, nullable)
-    # Linux has nothing to say of what it knows from there.
-    arguments = tuple(replace(one, remark="") if one.flags & MAYBE_NULL else one for one in arguments)
-    promoted = _PROMOTED.get(table, {})
-    arguments = tuple(_as_promoted(types, one, promoted) for one in arguments)
-    return Hook(member, arguments, is_void=isinstance(types.btf.resolve(prototype.result), Void))
-
-
-def _as_promoted(types: TypeTable, seen: Seen, promoted: Mapping[str, str]) -> Seen:
-    if seen.subject is None or seen.subject.name not in promoted:
-        return seen
-    return replace(seen, subject=types.struct(promoted[seen.subject.name]))
-
-
-def returns_pointer(context: Context) -> bool:
-    """Whether the member that a struct_ops program is returns a pointer."""
-    table, member = member_of(context.spec)
-    types = context.kernel_types
-    found = types.btf.member(types.struct(table).id, member)
-    prototype: FunctionPrototype | None = None if found is None else types.prototype(found.type)
-    return prototype is not None and isinstance(types.btf.resolve(prototype.result), Pointer)

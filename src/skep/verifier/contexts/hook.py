@@ -13,7 +13,8 @@ class Seen:
     """What a program sees in one slot: a number, or a pointer. ``whole`` is what has to be read as a whole.
 
     ``problem`` is said instead where a program cannot read the slot, ``remark`` in the log where it reads a pointer;
-    what is ``refused`` cannot be read either, and nothing is said of why.
+    what is ``refused`` cannot be read either, and nothing is said of why. ``reference`` is the id of what the program
+    is handed with it and has to give back, 0 for nothing.
     """
 
     kind: Kind = Kind.SCALAR
@@ -23,6 +24,7 @@ class Seen:
     remark: str = ""
     whole: bool = False
     refused: bool = False
+    reference: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,11 @@ class Hook:
     arguments: tuple[Seen, ...]
     result: Seen | None = None
     is_void: bool = False
+
+    @property
+    def handed_over(self) -> tuple[int, ...]:
+        """The ids of what the program is handed and has to give back."""
+        return tuple(one.reference for one in self.arguments if one.reference)
 
     def slot(self, index: int) -> Seen:
         """What is in the slot of that number."""

@@ -115,7 +115,8 @@ def _check_store(explorer: Explorer, type: KernelType, offset: int, size: int) -
     program = explorer.context.type
     if program not in _WRITERS:
         raise Rejection("only read is supported", type=type.name)
-    if type.name in ("nf_conn", "nf_conn___init"):
+    # A module that tracks connections may have several structures of that name; it goes by the first.
+    if type.name in ("nf_conn", "nf_conn___init") and type is type.table.find_struct(type.name):
         # The mark is all that may be written, and where it lies depends on the kernel's configuration.
         tracked = type.table.find_struct("nf_conn")
         mark = None if tracked is None else tracked.btf.member(tracked.id, "mark")

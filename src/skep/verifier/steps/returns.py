@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from skep.objects.kinds import AttachType, ProgramType
-from skep.verifier.contexts.attachment import returns_pointer
+from skep.verifier.contexts.program_tables import returned_object
 from skep.verifier.contexts.security_hooks import permitted_range
 from skep.verifier.holding import sections
 from skep.verifier.numbers.scalar import S64_MAX, S64_MIN, Scalar
-from skep.verifier.rejection import NotCovered, Rejection
+from skep.verifier.rejection import Rejection
 from skep.verifier.states.register import NOTHING, Kind, Register
+from skep.verifier.steps.accesses import check_unmodified
 from skep.verifier.steps.checks import readable
 from skep.verifier.steps.step import END
 
@@ -24,6 +25,7 @@ _STACK: Final = Kind.STACK
 _T, _A = ProgramType, AttachType
 _ONE = (1, 1)
 _SWITCH = (0, 1)
+_NULL = (0, 0)
 
 #: The least and greatest value that programs of a type may return; types that are missing may return anything.
 _RANGES: dict[ProgramType, tuple[int, int]] = {
@@ -80,9 +82,8 @@ def return_range(context: Context) -> tuple[int, int] | None:
         case _T.LSM:
             return permitted_range(context)
         case _T.STRUCT_OPS:
-            if returns_pointer(context):
-                raise NotCovered("a member of a table of programs that returns a pointer")
-            return None
+            # A member that returns a pointer may always return none.
+            return None if returned_object(context) is None else _NULL
         case _T.RAW_TRACEPOINT | _T.RAW_TRACEPOINT_WRITABLE if context.replaces:
             return (0, 0)
         case _:
@@ -104,14 +105,18 @@ def leave(explorer: Explorer) -> int:
     return END
 
 
-def check_nothing_held(explorer: Explorer, prefix: str, *, locks: bool = True) -> None:
+def check_nothing_held(explorer: Explorer, prefix: str, *, locks: bool = True, thrown: bool = False) -> None:
     """Refuse to leave with something acquired that was not given back."""
     state = explorer.state
     if locks and state.locks:
         raise Rejection(f"{prefix} cannot be used inside bpf_spin_lock-ed region")
-    if state.references:
-        details = [f"Unreleased reference id={one.id} alloc_insn={one.instruction}" for one in state.references]
-        raise Rejection(f"{prefix} would lead to reference leak", *details, references=state.references)
+    left = state.references
+    if left and explorer.context.type is _T.STRUCT_OPS and not thrown:
+        # What is returned goes to the kernel, and whether it is what the kernel asks for is looked at later.
+        left = tuple(one for one in left if one.id != explorer.registers[0].reference)
+    if left:
+        details = [f"Unreleased reference id={one.id} alloc_insn={one.instruction}" for one in left]
+        raise Rejection(f"{prefix} would lead to reference leak", *details, references=left)
     if locks:
         sections.check_none_open(explorer, prefix)
 
@@ -174,6 +179,9 @@ def check_result(explorer: Explorer, index: int) -> None:
     limits = None if is_function else return_range(context)
     readable(explorer, index)
     result = explorer.registers[index]
+    if not is_function and _is_handed_back(context, result):
+        check_unmodified(index, result)
+        return
     if is_function and result.kind is not _SCALAR:
         raise Rejection(
             f"At subprogram exit the register R{index} is not a scalar value ({result.type_name})", register=index
@@ -194,6 +202,12 @@ def check_result(explorer: Explorer, index: int) -> None:
         if context.attach_type is _A.LSM_CGROUP and context.hook.is_void:
             raise Rejection(_NOTE, message, register=index, limits=limits)
         raise Rejection(message, register=index, limits=limits)
+
+
+def _is_handed_back(context: Context, result: Register) -> bool:
+    """Whether a program gives the kernel the object that it asks for."""
+    wanted = returned_object(context) if context.type is _T.STRUCT_OPS else None
+    return wanted is not None and bool(result.reference) and result.subject is wanted
 
 
 def _check_later_result(explorer: Explorer, limits: tuple[int, int], index: int) -> None:

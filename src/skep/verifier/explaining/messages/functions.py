@@ -66,6 +66,24 @@ FORMS: tuple[MessageForm, ...] = (
         telling.usual,
     ),
     form(
+        r"program with __ref argument cannot tail call",
+        "references",
+        "The program is handed something that it has to give back, and makes a tail call.",
+        "The kernel gives it to this program alone: the one that a tail call goes on with could neither see it nor "
+        "release it.",
+        "Call a function of the program's own instead of another program.",
+        telling.usual,
+    ),
+    form(
+        r"invalid bpf_context access off=(?P<offset>\d+)\. Reference may already be released",
+        "references",
+        "An argument is read again (offset {offset} of the context), but what it led to was given back.",
+        "The program was handed it with the duty to release it; once that is done the context may no longer be asked "
+        "for it. A global function does not see it at all.",
+        "Read the argument once, use it before it is released, and pass it to functions that are static.",
+        telling.usual,
+    ),
+    form(
         r"arg#(?P<argument>\d+) (?:is expected to be non-NULL|expects pointer to ctx)|"
         r"R(?P<register>\d+) is not a pointer to arena or scalar\.",
         "arguments",

@@ -200,10 +200,11 @@ FORMS: tuple[MessageForm, ...] = (
         "Use the helper or kernel function that changes it, if there is one.",
     ),
     form(
+        r"write access for struct (?P<whole>\w+) at off (?P<behind>-?\d+) with size .*|"
         r"no write support to (?P<type>\w+) at off (?P<offset>\d+)|only access to .* is supported|"
         r"write access at off (?P<at>-?\d+) with size .*",
         "permissions",
-        "A member of a kernel structure is written (offset {offset}{at}), which may only be read.",
+        "A member of a kernel structure is written (offset {offset}{at}{behind}), which may only be read.",
         "Few members of kernel structures may be written, those that are meant for programs.",
         "Use the kernel function that changes it, if there is one.",
     ),
