@@ -91,7 +91,25 @@ def programs(name: str) -> Mapping[str, ProgramSpec]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"{Path(name).name}.o"
         file.write_bytes(built(name))
-        return {one.name: replace(one, file=f"{name}.o") for one in skep.open(file).programs.values()}
+        specs = skep.open(file).programs.values()
+        return with_targets({one.name: replace(one, file=f"{name}.o") for one in specs})
+
+
+def with_targets(specs: Mapping[str, ProgramSpec]) -> Mapping[str, ProgramSpec]:
+    """The same, with the program that each says it replaces or watches a function of; that one stands before it."""
+    found: dict[str, ProgramSpec] = {}
+    for name, spec in specs.items():
+        target = _target(spec)
+        found[name] = spec if target is None else replace(spec, target_program=found.get(target, specs[target]))
+    return found
+
+
+def _target(spec: ProgramSpec) -> str | None:
+    """The name of the program that a program says it replaces or watches a function of."""
+    for tag in _tags(spec, spec.functions[0].type_id):
+        if tag.startswith("target:"):
+            return tag.removeprefix("target:")
+    return None
 
 
 def expected(spec: ProgramSpec) -> Said:

@@ -71,7 +71,7 @@ def _cases() -> Iterator[Case]:
 
 @functools.cache
 def built(text: str, header: str) -> ProgramSpec:
-    """The only program of a source in C."""
+    """The only program of a source in C, or the one of that name if others are there to be attached to."""
     command = c_programs.compiler()
     assert command is not None
     with tempfile.TemporaryDirectory() as folder:
@@ -82,5 +82,5 @@ def built(text: str, header: str) -> ProgramSpec:
         options = ["-O2", "-g", "-Wno-everything", "-target", "bpf", "-mcpu=v3", f"-I/usr/include/{headers}"]
         places = ["-I", str(FOLDER), "-I", str(c_programs.FOLDER)]
         subprocess.run([command, *options, *places, "-c", str(source), "-o", str(target)], check=True)
-        (spec,) = skep.open(target).programs.values()
-        return spec
+        found = c_programs.with_targets(skep.open(target).programs)
+        return found["program"] if len(found) > 1 else next(iter(found.values()))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from skep.cli.target import choose_programs
+from skep.cli.target import choose_programs, with_target
 from skep.errors import RequestError
 
 if TYPE_CHECKING:
@@ -36,6 +36,12 @@ if TYPE_CHECKING:
 )
 @click.option("--type", "type_name", metavar="TYPE", help="The program type, where the section name does not say it.")
 @click.option(
+    "--target",
+    "other",
+    metavar="OBJECT[:PROGRAM]",
+    help='The program that those of SEC("freplace/…") replace a function of, or fentry and fexit watch one of.',
+)
+@click.option(
     "--btf",
     multiple=True,
     metavar="FILE",
@@ -55,6 +61,7 @@ def command(
     jobs: int | None,
     kernel: str,
     type_name: str | None,
+    other: str | None,
     btf: tuple[str, ...],
     log_level: str,
     as_json: bool,
@@ -76,6 +83,8 @@ def command(
             'there is no program to verify: programs need a section of their own, as SEC("xdp"), or --type',
             file=targets[0],
         )
+    if other is not None:
+        programs = [with_target(program, other) for program in programs]
     printer = Printer(as_json=as_json, several=len(programs) > 1)
     reports = []
     for report in _reports(programs, jobs or _jobs(programs), kernel, btf, int(log_level)):

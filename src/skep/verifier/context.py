@@ -12,9 +12,18 @@ from skep.objects.fitting import KernelFacts
 from skep.objects.kinds import AttachType, MapType, ProgramType
 from skep.objects.spec import MapReference, ProgramSpec
 from skep.verifier.calls.signatures import Signature
-from skep.verifier.contexts.attachment import Hook, hook_of
+from skep.verifier.contexts.attachment import hook_of
+from skep.verifier.contexts.hook import Hook
+from skep.verifier.contexts.other_programs import OtherProgram
 from skep.verifier.contexts.program_tables import hook_of_member, member_of
-from skep.verifier.kernel.kernel_types import TypeTable, carried_types, default_modules, default_types, kernel_table
+from skep.verifier.kernel.kernel_types import (
+    TypeTable,
+    carried_types,
+    default_modules,
+    default_types,
+    has_symbol,
+    kernel_table,
+)
 from skep.verifier.maps.facts import MapFacts
 from skep.verifier.maps.map_fields import FieldError, Fields, fields_of_structs
 from skep.verifier.rejection import NotCovered, Rejection
@@ -93,6 +102,19 @@ class Context:
         self.catches = False
         #: What global functions take, by the index of the function.
         self.signatures: dict[int, Signature] = {}
+        #: The other program that this one replaces or watches a function of.
+        self.other: OtherProgram | None = None
+        #: Whether it replaces that function. It is then treated as a program of the other one's type.
+        self.replaces = False
+        #: Whether to find out which functions are given what their types say, for a program that names one of them.
+        self.is_named = False
+
+    def attach_to(self, other: OtherProgram) -> None:
+        """Say which function of another program this one replaces or watches."""
+        self.other = other
+        if self.type is ProgramType.EXT:
+            self.replaces = True
+            self.type, self.attach_type = other.type, other.attach_type
 
     @cached_property
     def kernel_types(self) -> TypeTable:
@@ -107,6 +129,10 @@ class Context:
         if self._kernel is None:
             return default_types() is not carried_types()
         return self._kernel.settings is not None
+
+    def has_symbol(self, name: str) -> bool | None:
+        """Whether the kernel has a symbol of that name; None where only its types are known."""
+        return has_symbol(name) if self._kernel is None else None
 
     @cached_property
     def hook(self) -> Hook:

@@ -14,17 +14,19 @@ from skep.objects.fitting import KernelFacts, fit
 from skep.objects.kinds import ProgramType
 from skep.objects.spec import ProgramSpec
 from skep.verifier.answers.depths import printed_depths
-from skep.verifier.answers.log import EVERYTHING, PATH, KernelLog, before_paths, functions_of, log_of
-from skep.verifier.answers.report import KERNEL, Report
+from skep.verifier.answers.log import EVERYTHING, PATH, KernelLog
+from skep.verifier.answers.log_frame import before_paths, functions_of, log_of
+from skep.verifier.answers.report import KERNEL, NO_TARGET, Report
 from skep.verifier.calls.dead_functions import check_dead_functions
 from skep.verifier.calls.effects import find_effects
 from skep.verifier.calls.exceptions import find_callback
-from skep.verifier.calls.global_functions import entry_state
+from skep.verifier.calls.global_functions import entry_state, takes_context
 from skep.verifier.calls.kfunc_calls import check_functions, parameter_counts
 from skep.verifier.calls.signatures import check_early_ends
 from skep.verifier.calls.stack_depth import check_stack_depth, has_private_stacks
 from skep.verifier.context import Context
 from skep.verifier.contexts.attachment import check_attachment
+from skep.verifier.contexts.other_programs import OtherProgram, check_type, named_function
 from skep.verifier.contexts.program_tables import check_member
 from skep.verifier.explaining.investigation import investigate
 from skep.verifier.kernel.kernel_types import default_modules, default_types
@@ -75,6 +77,7 @@ def verify(
     log_level: int = 0,
     limit: int = INSTRUCTION_LIMIT,
     facts: KernelFacts | None = None,
+    target: ProgramSpec | None = None,
 ) -> Report:
     """Whether Linux ``kernel`` would accept ``spec``, and if not, why.
 
@@ -86,9 +89,13 @@ def verify(
     the path that is rejected, 2 all paths, 4 the sums. ``limit`` is how many instructions to follow on all paths
     together; with fewer than Linux follows the verdict may be ``unsupported``. ``facts`` are of the kernel whose
     types count, else the running kernel's do, else those that the package carries; a program with CO-RE relocations
-    is fitted to them first. Nothing is loaded and no rights are needed. A program that depends on what is not checked
-    here gets the verdict ``unsupported``, never a wrong ``accept``.
+    is fitted to them first. ``target`` is the program that this one replaces a function of (``freplace``), or
+    watches one of (``fentry``, ``fexit``); it stands in where the spec has no ``target_program``. Nothing is loaded
+    and no rights are needed. A program that depends on what is not checked here gets the verdict ``unsupported``,
+    never a wrong ``accept``.
     """
+    if target is not None and spec.target_program is None:
+        spec = replace(spec, target_program=target)
     if kernel == KERNEL:
         return _report(spec, type, log_level, limit, facts)
     # Loaded only where it is asked for: tables of what there was when.
@@ -179,7 +186,15 @@ def _place(run: _Run) -> int | None:
     return run.explorer.index if run.explorer is not None and run.on_path else None
 
 
-def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, facts: KernelFacts | None) -> None:
+def _verify(
+    spec: ProgramSpec,
+    type: ProgramType | None,
+    limit: int,
+    run: _Run,
+    facts: KernelFacts | None,
+    *,
+    is_named: bool = False,
+) -> None:
     program_type = spec.type if spec.type is not None else type
     if program_type is None:
         raise NotCovered(f"a program of unknown type (section {spec.section})")
@@ -192,6 +207,38 @@ def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, 
         if facts is None or facts.settings is None:
             spec = _with_unknown_configuration(spec)
     context = Context(spec, program_type, facts)
+    context.is_named = is_named
+    if spec.target_program is not None:
+        check_type(spec, program_type)
+        context.attach_to(_other_program(spec, spec.target_program, limit, facts))
+    elif program_type is ProgramType.EXT:
+        raise NotCovered(NO_TARGET)
+    _follow(context, limit, run)
+
+
+def _other_program(spec: ProgramSpec, target: ProgramSpec, limit: int, facts: KernelFacts | None) -> OtherProgram:
+    """The program that another one names, verified: only what Linux accepts can be replaced or watched."""
+    name, type_id = named_function(spec, target)
+    run = _Run()
+    try:
+        _verify(target, None, limit, run, facts, is_named=True)
+    except Rejection as refused:
+        raise NotCovered(f"program {target.name}, which Linux does not load ({refused.message})") from None
+    finally:
+        if run.explorer is not None:
+            run.explorer.forget_states()
+    explorer = run.explorer
+    assert explorer is not None
+    context = explorer.context
+    found = [one for one in explorer.structure.subprograms if one.type_id == type_id]
+    if context.spec.functions and context.spec.functions[0].type_id == type_id:
+        found = [explorer.structure.subprograms[0]]
+    return OtherProgram(context.spec, context.type, context.attach_type, name, type_id, found[0] if found else None)
+
+
+def _follow(context: Context, limit: int, run: _Run) -> None:
+    """Verify a program of which all is known that lies outside it."""
+    spec, program_type = context.spec, context.type
     callback = find_callback(context)
     check_functions(context)
     run.parted = True
@@ -203,7 +250,7 @@ def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, 
     context.check_maps()
     flow = Flow(structure, parameter_counts(context))
     find_effects(structure, context)
-    check_attachment(context)
+    check_attachment(context, structure.subprograms[0])
     if program_type is ProgramType.STRUCT_OPS:
         check_member(context, has_tail_call=any(one.has_tail_call for one in structure.subprograms))
     instructs = prepare(structure, context)
@@ -213,7 +260,10 @@ def _verify(spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, 
     explorer.observer = run.observer
     run.on_path = True
     explorer.begin(0)
-    explorer.run(0, _entered(explorer))
+    main = structure.subprograms[0]
+    explorer.run(0, entry_state(explorer, main) if context.replaces else _entered(explorer))
+    if context.is_named and not context.replaces:
+        main.unreliable = not takes_context(context, main)
     _verify_globals(structure, context, explorer)
     run.on_path = False
     private = has_private_stacks(structure, program_type, context.attach_type)

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Final
 from skep.btf.compatibility import essential_name
 from skep.btf.types import FunctionPrototype, Pointer, Void
 from skep.objects.kinds import AttachType
-from skep.verifier.contexts.attachment import Hook, Seen, arguments_of, seen_as
+from skep.verifier.contexts.attachment import arguments_of, seen_as
+from skep.verifier.contexts.hook import Hook, Seen
 from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.states.register import TRUSTED, Kind
 
@@ -173,6 +174,9 @@ def hook_of_member(context: Context, table: str, member: str) -> Hook:
     number = [one.name for one in structure.btf.members(structure.id)].index(member)
     shown = number in _RESULT_SHOWN and not is_void
     result = seen_as(types, member, len(arguments), prototype.result, 0) if shown else None
+    if is_void:
+        # The place of the result counts, though there is none.
+        result = Seen(problem=f"func '{member}' doesn't have {len(arguments) + 2}-th argument")
     return Hook(member, arguments, result, is_void=is_void)
 
 

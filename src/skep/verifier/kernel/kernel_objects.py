@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from skep.btf.types import Composite
 from skep.objects.kinds import ProgramType
 from skep.verifier.answers.text import tnum_text
 from skep.verifier.contexts import table_stores
@@ -101,6 +102,8 @@ def access(explorer: Explorer, access: Access) -> Register | None:
         return None
     if access.is_store:
         _check_store(explorer, type, offset, access.size)
+    if not isinstance(type.btf[type.id], Composite):
+        raise Rejection(f"Type '{type.name}' is not a struct", register=index)
     try:
         place = type.table.member_at(type, offset, access.size)
     except OutsideError as outside:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 #: Where a kernel tells its types.
 _RUNNING = Path("/sys/kernel/btf/vmlinux")
+_SYMBOLS = Path("/proc/kallsyms")
 #: Made by tools/compact_kernel_btf.py.
 _CARRIED = Path(__file__).parent / "data" / "linux-6.18.btf.xz"
 #: The tag on functions that programs may call.
@@ -490,6 +491,24 @@ def default_types() -> Btf:
         except SkepError:
             pass
     return carried_types()
+
+
+def has_symbol(name: str) -> bool | None:
+    """Whether the kernel that `default_types` are of has a symbol of that name; None where nobody tells.
+
+    Some functions that its types name are not there any more: they were built into all their callers.
+    """
+    found = _symbols()
+    return name in found if found and default_types() is not carried_types() else None
+
+
+@cache
+def _symbols() -> frozenset[str]:
+    try:
+        text = _SYMBOLS.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return frozenset()
+    return frozenset(line.split(maxsplit=3)[2] for line in text.splitlines())
 
 
 @cache

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from skep.objects.kinds import AttachType, ProgramType
-from skep.verifier.contexts.attachment import security_range
 from skep.verifier.contexts.program_tables import returned_object
+from skep.verifier.contexts.security_hooks import permitted_range
 from skep.verifier.holding import sections
 from skep.verifier.numbers.scalar import S64_MAX, S64_MIN, Scalar
-from skep.verifier.rejection import NotCovered, Rejection
+from skep.verifier.rejection import Rejection
 from skep.verifier.states.register import NOTHING, Kind, Register
 from skep.verifier.steps.accesses import check_unmodified
 from skep.verifier.steps.checks import readable
@@ -66,6 +66,8 @@ _TRACING_RANGES: dict[AttachType | None, tuple[int, int]] = {
     _A.TRACE_FEXIT: (0, 0),
     _A.TRACE_ITER: _SWITCH,
 }
+#: What is said last of a program that does not return 1 where nothing is returned.
+_NOTE: Final = "Note, BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!"
 _BY_ATTACH = frozenset({_T.CGROUP_SKB, _T.CGROUP_SOCK_ADDR, _T.KPROBE})
 
 
@@ -75,13 +77,15 @@ def return_range(context: Context) -> tuple[int, int] | None:
     match program:
         case _T.TRACING:
             return _TRACING_RANGES.get(attach_type)
+        case _T.LSM if context.replaces:
+            return None
         case _T.LSM:
-            return security_range(context)
+            return permitted_range(context)
         case _T.STRUCT_OPS:
             # A member that returns a pointer may always return none.
             return None if returned_object(context) is None else _NULL
-        case _T.EXT:
-            raise NotCovered("return values of programs that replace a function")
+        case _T.RAW_TRACEPOINT | _T.RAW_TRACEPOINT_WRITABLE if context.replaces:
+            return (0, 0)
         case _:
             pass
     if program in _BY_ATTACH and attach_type in _ATTACH_RANGES:
@@ -194,7 +198,10 @@ def check_result(explorer: Explorer, index: int) -> None:
         # A security hook returns an int: the upper half is not looked at.
         least, greatest = result.scalar.smin32, result.scalar.smax32
     if not (low <= least and greatest <= high):
-        raise Rejection(_outside(place, f"R{index}", result.scalar, limits), register=index, limits=limits)
+        message = _outside(place, f"R{index}", result.scalar, limits)
+        if context.attach_type is _A.LSM_CGROUP and context.hook.is_void:
+            raise Rejection(_NOTE, message, register=index, limits=limits)
+        raise Rejection(message, register=index, limits=limits)
 
 
 def _is_handed_back(context: Context, result: Register) -> bool:
@@ -217,6 +224,8 @@ def _check_later_result(explorer: Explorer, limits: tuple[int, int], index: int)
 
 def _returns_nothing(context: Context) -> bool:
     """Whether what the program leaves in r0 is never looked at: the hook returns nothing."""
+    if context.replaces:
+        return False
     if context.type is _T.STRUCT_OPS or (context.type is _T.LSM and context.attach_type is not _A.LSM_CGROUP):
         return context.hook.is_void
     return False
