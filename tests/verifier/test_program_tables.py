@@ -1,4 +1,4 @@
-"""Members of tables that the kernel calls (struct_ops): the kernel's verdict on programs made at random, and the rules
+"""Members of tables that the kernel calls (struct_ops): the kernel's verdict on programs made at random, and rules
 that hold for tables which the running kernel may not have.
 """
 

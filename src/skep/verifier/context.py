@@ -18,7 +18,6 @@ from skep.verifier.contexts.other_programs import OtherProgram
 from skep.verifier.contexts.program_tables import hook_of_member, member_of
 from skep.verifier.kernel.kernel_types import (
     TypeTable,
-    carried_types,
     default_modules,
     default_types,
     has_symbol,
@@ -123,16 +122,10 @@ class Context:
             return kernel_table(default_types(), default_modules)
         return kernel_table(self._kernel.types(), self._kernel.modules)
 
-    @property
-    def is_running_kernel(self) -> bool:
-        """Whether the kernel that the program is for is the one that runs here, whose symbols can be looked at."""
-        if self._kernel is None:
-            return default_types() is not carried_types()
-        return self._kernel.settings is not None
-
     def has_symbol(self, name: str) -> bool | None:
         """Whether the kernel has a symbol of that name; None where only its types are known."""
-        return has_symbol(name) if self._kernel is None else None
+        is_running = self._kernel is None or self._kernel.settings is not None
+        return has_symbol(name) if is_running else None
 
     @cached_property
     def hook(self) -> Hook:

@@ -99,7 +99,8 @@ def _structure(context: Context, table: str) -> KernelType:
     """The kernel's structure of that name, which its types know as a table of programs."""
     found = context.kernel_types.find_program_table(table)
     if found is None:
-        raise NotCovered(f"members of {table}, which the kernel's types do not know as a table of programs")
+        others = " (--btf distribution names types that do)" if table in TABLES else ""
+        raise NotCovered(f"members of {table}, which the kernel's types do not know as a table of programs{others}")
     return found
 
 
