@@ -143,6 +143,7 @@ def _return_to_caller(explorer: Explorer) -> int:
     state = explorer.state
     frames = state.frames
     callee, caller = frames[-1], frames[-2]
+    explorer.liveness.left(state)
     # A function whose result nobody uses need not have one: clang leaves r0 alone in it.
     result = callee.registers[0]
     if result.kind is _STACK:
