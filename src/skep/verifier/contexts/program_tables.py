@@ -166,7 +166,7 @@ def hook_of_member(context: Context, table: str, member: str) -> Hook:
         for index, one in enumerate(arguments)
     )
     arguments = tuple(
-        Seen(Kind.OBJECT, TRUSTED, types.struct(rules.shown[member, index]))
+        Seen(Kind.OBJECT, TRUSTED, types.struct(rules.shown[member, index]), in_part=True)
         if (member, index) in rules.shown
         else one
         for index, one in enumerate(arguments)
