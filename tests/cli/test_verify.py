@@ -162,6 +162,9 @@ def test_a_program_that_replaces_a_function_needs_the_program_that_has_it(skep: 
     assert "choose the program that has it with" in several.errors
     without = skep("verify", policy, "--target", f"{filter}:third")
     assert without.status == 1
+    itself = skep("verify", policy, "--target", policy)
+    assert itself.status == 2
+    assert "no program here has function 'policy', which 'mine' is to replace" in itself.errors
 
 
 @pytest.mark.skipif(c_programs.missing() is not None, reason=str(c_programs.missing()))
