@@ -1,6 +1,10 @@
-"""Cut the running kernel's BTF down to what the package carries for machines whose kernel does not tell its types.
+"""Cut a kernel's BTF down to what the package carries for machines whose kernel does not tell its types.
 
-    python tools/compact_kernel_btf.py OUTPUT
+    python tools/compact_kernel_btf.py OUTPUT [KERNEL MODULE...]
+
+KERNEL is a file of a kernel's types, the running one's unless given; the types of each MODULE (as its file in
+/sys/kernel/btf has them) are added as if it were built in. The file in the package was made from Debian's kernel
+6.18.15 and those of its modules that programs call or attach to.
 
 Kept are the functions that programs call or attach to by their type (kfuncs, LSM hooks, iterators, members of
 struct_ops tables), tracepoints, variables and all structures; not the other functions of the kernel, nor what only
@@ -12,6 +16,7 @@ from __future__ import annotations
 import lzma
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +27,7 @@ from skep.btf.types import (
     Composite,
     DataSection,
     DeclTag,
+    Forward,
     Function,
     FunctionPrototype,
     Modifier,
@@ -102,6 +108,48 @@ def _renumbered(type: Type, ids: dict[int, int]) -> Type:
     return type
 
 
+def built_in(kernel: Btf, modules: Sequence[Btf]) -> Btf:
+    """The types of a kernel and of modules in one: a structure that several have is one, and is known everywhere."""
+    types: list[tuple[Type, dict[int, int]]] = []
+    known: dict[tuple[str, str], int] = {}
+    declared: dict[tuple[str, str], list[int]] = {}
+    base: dict[int, int] = {0: 0}
+    for table in (kernel, *modules):
+        first = 1 if table is kernel else len(kernel)
+        ids = base if table is kernel else dict(base)
+        for old in range(first, len(table)):
+            type = table[old]
+            key = (type.kind.name, type.name)
+            if isinstance(type, Composite) and type.name:
+                if key in known and table is not kernel:
+                    ids[old] = known[key]
+                    continue
+                known.setdefault(key, len(types) + 1)
+            elif isinstance(type, Forward):
+                key = (Kind.UNION.name if type.is_union else Kind.STRUCT.name, type.name)
+                declared.setdefault(key, []).append(len(types) + 1)
+            types.append((type, ids))
+            ids[old] = len(types)
+    seen_as = {new: known[key] for key, all in declared.items() if key in known for new in all}
+    builder = BtfBuilder(kernel.byte_order)
+    for type, ids in types:
+        builder.add(_renumbered(type, _Through(ids, seen_as)), unique=True)
+    return builder.build()
+
+
+class _Through(dict[int, int]):
+    """Ids looked up, and where what is found is only declared, that of the whole."""
+
+    def __init__(self, ids: dict[int, int], seen_as: dict[int, int]) -> None:
+        super().__init__()
+        self._ids = ids
+        self._seen_as = seen_as
+
+    def __missing__(self, old: int) -> int:
+        new = self._ids[old]
+        return self._seen_as.get(new, new)
+
+
 def compact(btf: Btf) -> Btf:
     """The part of a kernel's types that programs get to see."""
     kept = _Kept(btf)
@@ -129,9 +177,10 @@ def compact(btf: Btf) -> Btf:
     return builder.build()
 
 
-def main(output: str) -> None:
-    """Write the compact types of the running kernel to a file."""
-    found = compact(read_btf("/sys/kernel/btf/vmlinux"))
+def main(output: str, kernel: str = "/sys/kernel/btf/vmlinux", *modules: str) -> None:
+    """Write the compact types of a kernel and modules to a file."""
+    types = read_btf(kernel)
+    found = compact(built_in(types, [read_btf(module, types) for module in modules]))
     data = lzma.compress(found.encode(), preset=9 | lzma.PRESET_EXTREME)
     Path(output).write_bytes(data)
     print(f"{len(found)} types, {len(found.encode())} bytes, {len(data)} compressed")

@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.command_line import EXAMPLES, Skep
 from tests.objects.samples import build_text, clangs
+from tests.verifier import c_programs
 
 RUNS = Path(__file__).parents[1] / "data" / "runs"
 PEEK = RUNS / "peek.bpf.o"
@@ -127,3 +128,51 @@ def test_functions_for_other_objects_are_programs_only_where_somebody_says_so(sk
     assert "there is no program to verify: programs need a section of their own" in shown.errors
     assert skep("verify", library, "--type", "xdp").status == 0
     assert "a program of unknown type (section .text)" in skep("verify", f"{library}:two").output
+
+
+@pytest.mark.skipif(not clangs(), reason="clang is not installed")
+def test_a_program_that_replaces_a_function_needs_the_program_that_has_it(skep: Skep, tmp_path: Path) -> None:
+    filter, policy = tmp_path / "filter.o", tmp_path / "policy.o"
+    filter.write_bytes(
+        build_text(
+            "struct xdp_md { int data, data_end, data_meta, ingress_ifindex; };\n"
+            "__attribute__((noinline)) int policy(struct xdp_md *ctx, int port) "
+            "{ return ctx->ingress_ifindex + port; }\n"
+            '__attribute__((section("xdp"), used)) int first(struct xdp_md *ctx) { return policy(ctx, 1); }\n'
+            '__attribute__((section("xdp"), used)) int second(struct xdp_md *ctx) { return policy(ctx, 2); }\n'
+            '__attribute__((section("xdp"), used)) int third(struct xdp_md *ctx) { return 2; }\n',
+            clangs()[-1],
+            "-g",
+        )
+    )
+    policy.write_bytes(
+        build_text(
+            "struct xdp_md { int data; };\n"
+            '__attribute__((section("freplace/policy"), used)) int mine(struct xdp_md *c, int port) { return 1; }\n',
+            clangs()[-1],
+            "-g",
+        )
+    )
+    alone = skep("verify", policy)
+    assert alone.status == 1
+    assert "--target OBJECT:PROGRAM" in " ".join(alone.output.split())
+    assert skep("verify", policy, "--target", f"{filter}:first").output.startswith("accept mine")
+    several = skep("verify", policy, "--target", filter)
+    assert several.status == 2
+    assert "choose the program that has it with" in several.errors
+    without = skep("verify", policy, "--target", f"{filter}:third")
+    assert without.status == 1
+    itself = skep("verify", policy, "--target", policy)
+    assert itself.status == 2
+    assert "no program here has function 'policy', which 'mine' is to replace" in itself.errors
+
+
+@pytest.mark.skipif(c_programs.missing() is not None, reason=str(c_programs.missing()))
+def test_tables_that_only_distributions_have_are_verified_by_the_types_in_the_package(
+    skep: Skep, tmp_path: Path
+) -> None:
+    object = tmp_path / "discipline.o"
+    object.write_bytes(c_programs.built("distribution/qdisc"))
+    shown = skep("verify", f"{object}:fifo_enqueue", "--btf", "distribution")
+    assert shown.status == 0
+    assert shown.output.startswith("accept fifo_enqueue (struct_ops, section struct_ops/enqueue)")

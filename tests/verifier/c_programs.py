@@ -19,11 +19,14 @@ import skep
 from skep.btf import DeclTag
 from skep.engines.kernel.running import RUNNING_KERNEL
 from skep.objects import ProgramSpec
-from skep.objects.fitting import fit
+from skep.objects.fitting import KernelFacts, fit
 from skep.verifier import verify
+from skep.verifier.kernel.kernel_types import carried_types, default_types
 from tests.verifier.programs import ask_kernel, kernel_is_there
 
 FOLDER = Path(__file__).parent / "c"
+#: Programs about what the kernels of distributions have, verified by the types that the package carries.
+DISTRIBUTION = "distribution"
 #: What the sources say of registers and instructions holds for what this version makes of them.
 _COMPILER = "clang-19"
 _HEADERS = Path("/usr/include/bpf/bpf_helpers.h")
@@ -54,11 +57,16 @@ def names() -> list[str]:
     return sorted(file.stem for file in FOLDER.glob("*.c"))
 
 
+def distribution_names() -> list[str]:
+    """The sources about what kernels of distributions have."""
+    return sorted(f"{DISTRIBUTION}/{file.stem}" for file in (FOLDER / DISTRIBUTION).glob("*.c"))
+
+
 @functools.cache
 def built(name: str) -> bytes:
     """The object of one source."""
     with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / f"{name}.o"
+        target = Path(folder) / f"{Path(name).name}.o"
         compile_to(target, (FOLDER / f"{name}.c").read_text(), "-O2", "v4")
         return target.read_bytes()
 
@@ -81,9 +89,27 @@ def compile_to(target: Path, source: str, level: str, cpu: str) -> None:
 def programs(name: str) -> Mapping[str, ProgramSpec]:
     """The programs of one source, fitted to the running kernel where they depend on its types."""
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / f"{name}.o"
+        file = Path(folder) / f"{Path(name).name}.o"
         file.write_bytes(built(name))
-        return {one.name: replace(one, file=f"{name}.o") for one in skep.open(file).programs.values()}
+        specs = skep.open(file).programs.values()
+        return with_targets({one.name: replace(one, file=f"{name}.o") for one in specs})
+
+
+def with_targets(specs: Mapping[str, ProgramSpec]) -> Mapping[str, ProgramSpec]:
+    """The same, with the program that each says it replaces or watches a function of; that one stands before it."""
+    found: dict[str, ProgramSpec] = {}
+    for name, spec in specs.items():
+        target = _target(spec)
+        found[name] = spec if target is None else replace(spec, target_program=found.get(target, specs[target]))
+    return found
+
+
+def _target(spec: ProgramSpec) -> str | None:
+    """The name of the program that a program says it replaces or watches a function of."""
+    for tag in _tags(spec, spec.functions[0].type_id):
+        if tag.startswith("target:"):
+            return tag.removeprefix("target:")
+    return None
 
 
 def expected(spec: ProgramSpec) -> Said:
@@ -112,6 +138,12 @@ def said_by_skep(spec: ProgramSpec) -> Said:
     return Said(report.verdict, report.message)
 
 
+def said_of_distribution(spec: ProgramSpec) -> Said:
+    """skep's verdict and message for a kernel that has what the kernels of distributions have."""
+    report = verify(spec, facts=KernelFacts(carried_types))
+    return Said(report.verdict, report.message)
+
+
 def said_by_kernel(spec: ProgramSpec) -> Said | None:
     """The running kernel's, or None where it refuses all programs of the type unseen."""
     answer = ask_kernel(fit(spec, RUNNING_KERNEL).program)
@@ -120,14 +152,21 @@ def said_by_kernel(spec: ProgramSpec) -> Said | None:
     return Said(answer.verdict, answer.message)
 
 
+def has_tables() -> bool:
+    """Whether the running kernel has the tables of programs that those of distributions have."""
+    return default_types().find("bpf_struct_ops_sched_ext_ops") is not None
+
+
 def main(arguments: list[str]) -> None:
     """Print where source, skep and kernel differ."""
     loud = "-v" in arguments
-    for source in [one for one in arguments if one != "-v"] or names():
+    for source in [one for one in arguments if one != "-v"] or [*names(), *distribution_names()]:
+        of_distribution = source.startswith(DISTRIBUTION)
         for name, spec in programs(source).items():
             tag = expected(spec)
-            skep_says = said_by_skep(spec)
-            kernel_says = said_by_kernel(spec) if kernel_is_there() is None else None
+            skep_says = said_of_distribution(spec) if of_distribution else said_by_skep(spec)
+            asks = kernel_is_there() is None and (not of_distribution or has_tables())
+            kernel_says = said_by_kernel(spec) if asks else None
             if loud or skep_says != tag or kernel_says not in (None, tag):
                 print(f"{source}.c: {name}")
                 for who, said in (("source", tag), ("skep", skep_says), ("kernel", kernel_says)):

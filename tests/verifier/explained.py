@@ -16,6 +16,8 @@ from pathlib import Path
 
 import skep
 from skep.objects import ProgramSpec, ProgramType
+from skep.objects.fitting import KernelFacts
+from skep.verifier.kernel.kernel_types import carried_types
 from tests.verifier import c_programs
 from tests.verifier.programs import program
 
@@ -38,6 +40,13 @@ class Case:
     license: str = "GPL"
     header: str = "cases.h"
     kernel_message: str | None = None
+    #: The program needs what the kernels of distributions have: it is verified by the types that the package carries.
+    of_distribution: bool = False
+
+    @property
+    def facts(self) -> KernelFacts | None:
+        """The kernel that it is for, None for the one at hand."""
+        return KernelFacts(carried_types) if self.of_distribution else None
 
     def spec(self, text: str) -> ProgramSpec:
         """One of its programs."""
@@ -62,7 +71,7 @@ def _cases() -> Iterator[Case]:
 
 @functools.cache
 def built(text: str, header: str) -> ProgramSpec:
-    """The only program of a source in C."""
+    """The only program of a source in C, or the one of that name if others are there to be attached to."""
     command = c_programs.compiler()
     assert command is not None
     with tempfile.TemporaryDirectory() as folder:
@@ -73,5 +82,5 @@ def built(text: str, header: str) -> ProgramSpec:
         options = ["-O2", "-g", "-Wno-everything", "-target", "bpf", "-mcpu=v3", f"-I/usr/include/{headers}"]
         places = ["-I", str(FOLDER), "-I", str(c_programs.FOLDER)]
         subprocess.run([command, *options, *places, "-c", str(source), "-o", str(target)], check=True)
-        (spec,) = skep.open(target).programs.values()
-        return spec
+        found = c_programs.with_targets(skep.open(target).programs)
+        return found["program"] if len(found) > 1 else next(iter(found.values()))

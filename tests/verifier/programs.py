@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -112,6 +112,7 @@ def _case(group: str, row: dict[str, Any]) -> Case:
         license=row.get("license", "GPL"),
         flags=row.get("flags", 0),
     )
+    spec = replace(spec, attach_target=row.get("target"), sleepable=row.get("sleepable", False))
     message = row.get("message", "")
     return Case(f"{group}: {row['name']}", spec, "reject" if message else "accept", message)
 
@@ -122,8 +123,8 @@ def kernel_is_there() -> str | None:
 
 
 _SUMS = re.compile(
-    r"^(; |processed \d+ insns|verification time|stack depth|mark_precise|\d+: |from \d+|cur state:|old state:"
-    r"|subprog \d+ \()"
+    r"^(; |processed \d+ insns|verification time|stack depth|mark_precise|\d+: |from \d+|cur state:|old state:|"
+    r"subprog \d+ \(|func '\w+' arg\d+ has btf_id)"
 )
 
 

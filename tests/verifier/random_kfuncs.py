@@ -14,7 +14,7 @@ from skep.objects import AttachType, FunctionSpec, KfuncReference, MapReference,
 from skep.objects import ProgramType as P
 from skep.objects.spec import Reference
 from skep.stdlib.kfuncs import KFUNCS, KfuncFlag
-from skep.verifier.kernel.kernel_types import Parameters, default_types, kernel_table
+from skep.verifier.kernel.kernel_types import Parameters, TypeTable, default_modules, default_types, kernel_table
 
 _MAPS = {
     "values": MapSpec("values", MapType.ARRAY, 4, 64, 4),
@@ -38,19 +38,18 @@ _GET_CURRENT_TASK_BTF = 158
 _CONTEXTS = frozenset({"__sk_buff", "xdp_md", "bpf_user_pt_regs_t"})
 
 
+def types() -> TypeTable:
+    """The types of the running kernel and its modules."""
+    return kernel_table(default_types(), default_modules)
+
+
 def names() -> list[str]:
     """The functions that the running kernel has."""
-    table = kernel_table(default_types())
-    return [name for name in KFUNCS if table.function(name) is not None and table.is_kfunc(_id(name))]
+    found = {name: types().function(name) for name in KFUNCS}
+    return [name for name, one in found.items() if one is not None and one.table.is_kfunc(one.id)]
 
 
-def _id(name: str) -> int:
-    found = kernel_table(default_types()).function(name)
-    assert found is not None
-    return found.id
-
-
-class _Writer:
+class Writer:
     """One program as it is written: code, references, and by register the type of the object that it holds."""
 
     def __init__(self, chance: random.Random) -> None:
@@ -72,9 +71,9 @@ class _Writer:
 
     def call(self, name: str) -> None:
         """Call a function with what it may take; keep the object that it returns."""
-        table = kernel_table(default_types())
-        function = table.function(name)
+        function = types().function(name)
         assert function is not None
+        table = function.table
         for index, parameter in enumerate(function.parameters, 1):
             pointer = isinstance(table.btf.resolve(parameter.type), Pointer)
             target = table.pointee(parameter.type)
@@ -119,8 +118,7 @@ class _Writer:
 def random_program(seed: int, known: list[str]) -> ProgramSpec:
     """The program of that seed, around one of the functions ``known``."""
     chance = random.Random(seed)
-    writer = _Writer(chance)
-    table = kernel_table(default_types())
+    writer = Writer(chance)
     hosts: list[tuple[P, AttachType | None, str | None, bool]] = []
     while not hosts:
         name = chance.choice(known)
@@ -130,10 +128,10 @@ def random_program(seed: int, known: list[str]) -> ProgramSpec:
     writer.text(
         "r6 = r1\n" + "\n".join(f"*(u64 *)(r10 - {at}) = {chance.choice((0, 0, 1))}" for at in range(8, 72, 8))
     )
-    function = table.function(name)
+    function = types().function(name)
     assert function is not None
     for parameter in function.parameters:
-        wanted = table.pointee(parameter.type)
+        wanted = function.table.pointee(parameter.type)
         if wanted is None or not wanted.name or writer.likely(0.15):
             continue
         if wanted.name == "task_struct" and writer.likely(0.6):
@@ -171,13 +169,13 @@ def random_program(seed: int, known: list[str]) -> ProgramSpec:
 
 
 def _makes(name: str, type: str) -> bool:
-    function = kernel_table(default_types()).function(name)
+    function = types().function(name)
     made = None if function is None else function.table.pointee(function.result)
     return made is not None and made.name.removesuffix("___init") == type.removesuffix("___init")
 
 
 def _takes(name: str, type: str) -> bool:
-    function = kernel_table(default_types()).function(name)
+    function = types().function(name)
     if function is None or len(function.parameters) != 1:
         return False
     taken = function.table.pointee(function.parameters[0].type)

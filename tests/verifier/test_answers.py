@@ -92,6 +92,71 @@ def test_the_suggestion_names_register_bound_and_place() -> None:
     assert (8, "the jump is not taken, so r6 is a number from 0 to 12") in told(report)
 
 
+def test_a_loop_that_walks_on_to_the_end_of_the_packet_is_told_to_count() -> None:
+    report = verify(
+        program(
+            """
+            r2 = *(u32 *)(r1 + 4)
+            r1 = *(u32 *)(r1 + 0)
+            r0 = 0
+            next: r1 += 1024
+            if r1 > r2 goto end
+            r3 = *(u8 *)(r1 - 8)
+            goto next
+            end: exit
+            """
+        )
+    )
+    assert report.message == "R1 offset is outside of the packet"
+    assert suggestion(report).startswith("A comparison with data_end counts for 65,535 bytes of the packet at most")
+    assert "give the loop a fixed number of rounds" in suggestion(report)
+
+
+#: A loop that ends when the kernel has had enough of it, with a value of the array in r6.
+UNCOUNTED = """
+    *(u32 *)(r10 - 4) = 0
+    r2 = r10
+    r2 += -4
+    r1 = map[array] ll
+    call bpf_map_lookup_elem
+    if r0 == 0 goto end
+    r6 = r0
+    r7 = 0
+    next: may_goto end
+    {body}
+    goto next
+    end: r0 = 0
+    exit
+"""
+
+
+def test_a_pointer_that_an_uncounted_loop_moves_on_is_told_to_count() -> None:
+    report = verify(program(UNCOUNTED.format(body="*(u64 *)(r6 + 0) = 1\n r6 += 8")))
+    assert report.message.endswith("is outside of the allowed memory range")
+    assert (9, "the loop goes round, and its rounds are not counted") in told(report)
+    assert suggestion(report) == (
+        "r6 moves on by 8 at instruction 11 in each round of the loop at instruction 9, whose rounds are not "
+        "counted: count them, and compare before the access: if (i >= 6) break; a value of map array has 48 bytes."
+    )
+
+
+def test_an_index_that_an_uncounted_loop_moves_on_is_told_to_be_compared() -> None:
+    report = verify(program(UNCOUNTED.format(body="r1 = r6\n r1 += r7\n r2 = *(u8 *)(r1 + 0)\n r7 += 2")))
+    assert suggestion(report).startswith(
+        "r7 moves on by 2 at instruction 13 in each round of the loop at instruction 9"
+    )
+    assert "if (i >= 24) break;" in suggestion(report)
+
+
+def test_a_number_that_an_uncounted_loop_made_any_is_told() -> None:
+    inside = UNCOUNTED.format(body="r7 += 1\n r9 = 1").replace("r7 = 0", "r7 = 0\n r9 = 0")
+    inside = inside.replace("if r0 == 0 goto end", "if r0 == 0 goto out")
+    behind = inside.replace("end: r0 = 0", "end: if r9 == 0 goto out\n r6 += r7\n r0 = *(u8 *)(r6 + 0)\n out: r0 = 0")
+    report = verify(program(behind))
+    assert "may be any number in the next" in " ".join(what for _, what in told(report))
+    assert suggestion(report).startswith("The rounds of the loop at instruction 10 are not counted")
+
+
 def test_a_value_that_was_compared_and_loaded_again_is_told() -> None:
     report = verify(
         program(
@@ -268,3 +333,14 @@ def test_answers_are_given_before_any_path_is_followed() -> None:
     assert (report.message, report.visits) == ("unreachable insn 2", ())
     assert report.as_json()["costliest"] is None
     assert "unreachable insn 2" in report.explain()
+
+
+def test_one_byte_is_not_called_several() -> None:
+    report = verify(program("*(u8 *)(r10 + 0) = 1\n r0 = 0\n exit"))
+    assert "ends 1 byte above the frame pointer" in suggestion(report)
+
+
+def test_a_packet_load_is_told_to_leave_nothing_in_registers() -> None:
+    report = verify(program("r6 = r1\n r4 = 1\n r0 = *(u8 *)skb[0]\n r0 = r4\n exit", ProgramType.SOCKET_FILTER))
+    assert report.message == "R4 !read_ok"
+    assert suggestion(report).startswith("The packet load at instruction 2 leaves nothing in r1 to r5")

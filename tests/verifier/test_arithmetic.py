@@ -13,7 +13,6 @@ from skep.verifier.numbers.arithmetic import (
     constant_operand,
     low_half,
     sign_extended,
-    unknown_of_size,
     zero_extended,
 )
 from skep.verifier.numbers.comparison import INVERSE, decided, when
@@ -61,7 +60,7 @@ def test_extensions_lose_nothing(operand: tuple[Scalar, int], size: int, width: 
     before, number = operand
     low = number & ((1 << 8 * size) - 1)
     assert zero_extended(before, size).holds(low)
-    assert unknown_of_size(size).holds(low)
+    assert zero_extended(UNKNOWN, size).holds(low)
     assert low_half(before).holds(number & U32)
     if size * 8 < width:
         extended = low - (1 << 8 * size) if low >> (8 * size - 1) else low
@@ -92,7 +91,7 @@ def test_constants_decide_every_branch(a: int, b: int) -> None:
 
 
 def test_what_programs_rely_on() -> None:
-    byte = unknown_of_size(1)
+    byte = zero_extended(UNKNOWN, 1)
     assert (compute("lsh", 64, byte, constant(2)).umax, compute("and", 64, UNKNOWN, constant(7)).umax) == (
         1020,
         7,

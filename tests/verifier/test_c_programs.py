@@ -8,7 +8,7 @@ from skep.engines.kernel.running import RUNNING_KERNEL
 from skep.objects.fitting import fit
 from skep.verifier import verify
 from tests.verifier import c_programs
-from tests.verifier.c_programs import expected, said_by_kernel, said_by_skep
+from tests.verifier.c_programs import expected, said_by_kernel, said_by_skep, said_of_distribution
 from tests.verifier.programs import ask_kernel, kernel_is_there
 
 pytestmark = pytest.mark.skipif(c_programs.missing() is not None, reason=str(c_programs.missing()))
@@ -20,6 +20,23 @@ def test_skep_says_what_the_source_says(source: str) -> None:
     if kernel_is_there() is not None and any(spec.core_relocations for spec in specs.values()):
         pytest.skip("needs the running kernel's types")
     said = {name: said_by_skep(spec) for name, spec in specs.items()}
+    assert said == {name: expected(spec) for name, spec in specs.items()}
+
+
+@pytest.mark.parametrize("source", c_programs.distribution_names())
+def test_skep_says_what_the_source_says_of_a_distribution(source: str) -> None:
+    specs = c_programs.programs(source)
+    said = {name: said_of_distribution(spec) for name, spec in specs.items()}
+    assert said == {name: expected(spec) for name, spec in specs.items()}
+
+
+@pytest.mark.skipif(
+    kernel_is_there() is not None or not c_programs.has_tables(), reason="the kernel has no such tables of programs"
+)
+@pytest.mark.parametrize("source", c_programs.distribution_names())
+def test_a_kernel_of_a_distribution_says_what_the_source_says(source: str) -> None:
+    specs = c_programs.programs(source)
+    said = {name: said_by_kernel(spec) for name, spec in specs.items()}
     assert said == {name: expected(spec) for name, spec in specs.items()}
 
 

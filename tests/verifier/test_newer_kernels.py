@@ -16,6 +16,7 @@ def test_the_verdict_is_that_of_6_18_and_says_how_often_it_holds() -> None:
     assert report.other_kernel.notes == (
         "by the rules of 6.18: of 2,385 programs that they accept, 7.2 accepts 2,362",
     )
+    assert "\n  on Linux 7.2\n    - by the rules of 6.18: of 2,385 programs" in report.explain()
     report = verify(program("r0 = r1\nr0 = *(u64 *)(r0 + 99)\nexit"), kernel="7.0")
     assert report.verdict == "reject"
     assert report.other_kernel is not None

@@ -44,7 +44,7 @@ _LONG = 20_000
     "--btf",
     multiple=True,
     metavar="FILE",
-    help="Fit CO-RE relocations to the kernel types in FILE, not to this kernel; once more for each of its modules.",
+    help="Fit CO-RE relocations to the types in FILE, then of its modules, or in a folder like /sys/kernel/btf.",
 )
 @click.option("--seed", type=int, metavar="N", help="Start the random numbers, so that two runs are alike.")
 @click.option("--no-verify", is_flag=True, help="Trust the program: let the JIT run it without a proof of safety.")

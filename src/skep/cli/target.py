@@ -75,3 +75,48 @@ def choose_programs(
             yield program if program.type is not None or chosen is None else replace(program, type=chosen)
     if missing:
         raise RequestError(f"no object has a program {min(missing)!r}")
+
+
+def with_target(program: ProgramSpec, target: str) -> ProgramSpec:
+    """A program with the other program that it replaces or watches a function of; others as they are.
+
+    Programs that watch a function are about another program only if that has a function of the name. Without a
+    program's name the only one of the object that has that function is meant.
+    """
+    from dataclasses import replace
+
+    from skep import objects
+
+    watching = (objects.AttachType.TRACE_FENTRY, objects.AttachType.TRACE_FEXIT, objects.AttachType.MODIFY_RETURN)
+    replaces = program.type is objects.ProgramType.EXT
+    if not replaces and program.attach_type not in watching:
+        return program
+    path, name = split_target(target)
+    spec = objects.open(path)
+    if name is not None or program.attach_target is None:
+        chosen = choose_program(spec, name)
+        if not replaces and program.attach_target is not None and not _has(chosen, program.attach_target):
+            return program
+        return replace(program, target_program=chosen)
+    having = [one for one in spec.programs.values() if _has(one, program.attach_target)]
+    if not having and not replaces:
+        return program
+    if not having:
+        functions = sorted({function.name for one in spec.programs.values() for function in one.functions})
+        raise RequestError(
+            f"no program here has function {program.attach_target!r}, which {program.name!r} is to replace; their "
+            f"functions are: {', '.join(functions) or 'none'}",
+            file=path,
+        )
+    if len(having) > 1:
+        names = ", ".join(one.name for one in having)
+        raise RequestError(
+            f"program {program.name!r} names function {program.attach_target!r}; choose the program that has it with "
+            f"--target {path}:NAME: {names}",
+            file=path,
+        )
+    return replace(program, target_program=having[0])
+
+
+def _has(program: ProgramSpec, function: str) -> bool:
+    return any(one.name == function for one in program.functions)

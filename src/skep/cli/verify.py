@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from skep.cli.target import choose_programs
+from skep.cli.target import choose_programs, with_target
 from skep.errors import RequestError
 
 if TYPE_CHECKING:
@@ -36,10 +36,16 @@ if TYPE_CHECKING:
 )
 @click.option("--type", "type_name", metavar="TYPE", help="The program type, where the section name does not say it.")
 @click.option(
+    "--target",
+    "other",
+    metavar="OBJECT[:PROGRAM]",
+    help='The program that those of SEC("freplace/…") replace a function of, or fentry and fexit watch one of.',
+)
+@click.option(
     "--btf",
     multiple=True,
     metavar="FILE",
-    help="Fit CO-RE relocations to the kernel types in FILE; once more for each of that kernel's modules.",
+    help="The kernel's types: FILE, once more for each module; a folder like /sys/kernel/btf; or 'distribution'.",
 )
 @click.option(
     "--log-level",
@@ -55,6 +61,7 @@ def command(
     jobs: int | None,
     kernel: str,
     type_name: str | None,
+    other: str | None,
     btf: tuple[str, ...],
     log_level: str,
     as_json: bool,
@@ -76,6 +83,8 @@ def command(
             'there is no program to verify: programs need a section of their own, as SEC("xdp"), or --type',
             file=targets[0],
         )
+    if other is not None:
+        programs = [with_target(program, other) for program in programs]
     printer = Printer(as_json=as_json, several=len(programs) > 1)
     reports = []
     for report in _reports(programs, jobs or _jobs(programs), kernel, btf, int(log_level)):
@@ -156,11 +165,20 @@ def _running() -> KernelFacts | None:
     return RUNNING_KERNEL
 
 
+#: What ``--btf`` calls the types that the package carries.
+_CARRIED = "distribution"
+
+
 @cache
 def _facts(files: tuple[str, ...]) -> KernelFacts | None:
-    """The kernel whose types are in files; None leaves the choice to the verifier."""
+    """The kernel whose types are in files, or in the package; None leaves the choice to the verifier."""
     if not files:
         return None
-    from skep.objects.fitting import facts_of_files
+    from skep.objects.fitting import KernelFacts, facts_of_files
+
+    if files == (_CARRIED,) and not os.path.exists(_CARRIED):
+        from skep.verifier.kernel.kernel_types import carried_types
+
+        return KernelFacts(carried_types)
 
     return facts_of_files(files)

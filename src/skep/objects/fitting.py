@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -20,6 +21,8 @@ from skep.objects.configuration import KernelSettings, with_configuration
 from skep.objects.reader import open as read_object
 from skep.objects.spec import ProgramSpec
 
+#: What the kernel's own file is called among those of its modules.
+_KERNEL = "vmlinux"
 _ELF = b"\x7fELF"
 #: The machine number of BPF in either byte order, and where in an ELF header it ends.
 _BPF_MACHINE = (b"\xf7\0", b"\0\xf7")
@@ -69,13 +72,33 @@ def read_types(file: str, base: Btf | None = None) -> Btf:
 def facts_of_files(files: Sequence[str]) -> KernelFacts:
     """A kernel known by files alone: the first has its types, the others those of its modules.
 
-    They are read at once; raises what `read_types` does. Configuration values stay as they are in the object.
+    A folder stands for the files in it, as ``/sys/kernel/btf`` has them: ``vmlinux`` is the kernel, all others are
+    modules, which are read when a program asks for something that the kernel has not. Files are read at once; raises
+    what `read_types` does. Configuration values stay as they are in the object.
     """
     if not files:
         raise RequestError("name a file with the types of a kernel")
-    types = read_types(files[0])
-    modules = [read_types(file, types) for file in files[1:]]
-    return KernelFacts(lambda: types, lambda: modules)
+    first, *others = files
+    folder = Path(first)
+    if folder.is_dir():
+        if not (folder / _KERNEL).is_file():
+            raise RequestError(f"the folder has no file {_KERNEL} with the types of the kernel itself", file=first)
+        types = read_types(str(folder / _KERNEL))
+        others.insert(0, first)
+    else:
+        types = read_types(first)
+    named = [read_types(file, types) for file in others if not Path(file).is_dir()]
+    folders = [file for file in others if Path(file).is_dir()]
+
+    @cache
+    def modules() -> Sequence[Btf]:
+        return [*named, *(read_types(file, types) for one in folders for file in _modules_in(one))]
+
+    return KernelFacts(lambda: types, modules)
+
+
+def _modules_in(folder: str) -> list[str]:
+    return sorted(str(file) for file in Path(folder).iterdir() if file.is_file() and file.name != _KERNEL)
 
 
 def _is_bpf_object(file: str) -> bool:

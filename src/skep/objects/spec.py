@@ -121,7 +121,9 @@ class ProgramSpec:
     nothing that is known. ``autoload`` is False where it starts with ``?``: to be loaded only if asked for by name.
     ``byte_order`` is that of the machine it was built for, "little" or "big". ``siblings`` are all programs of the
     object, this one included: the members of program arrays are among them. ``tables`` are the struct_ops variables
-    of the object that have it as a member.
+    of the object that have it as a member. ``target_program`` is the program whose function ``attach_target`` (the
+    program itself where that is None) this one replaces, as ``freplace`` does, or watches, as ``fentry`` and
+    ``fexit`` may; an object does not say which that is.
     """
 
     name: str
@@ -147,6 +149,7 @@ class ProgramSpec:
         default_factory=lambda: MappingProxyType({}), repr=False, compare=False
     )
     tables: tuple[MapSpec, ...] = field(default=(), repr=False)
+    target_program: ProgramSpec | None = field(default=None, repr=False)
 
     def line_of(self, slot: int) -> SourceLine | None:
         """The source line that the instruction at ``slot`` belongs to, or None without line information."""

@@ -2,13 +2,14 @@
 
 A kfunc's arguments and result are its prototype in the kernel's BTF; only what the prototype cannot say stands here.
 Sources: the kernel's ``Documentation/bpf/kfuncs.rst`` for the meaning of flags, docs.ebpf.io for flags by function,
-and a running Linux 6.18, which every program type was asked for with every function.
+and running kernels of Linux 6.18, one of a distribution with its modules among them, which every program type and
+every member of a table of programs was asked for with every function.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Flag, auto
 from types import MappingProxyType
 
@@ -84,19 +85,42 @@ _SKB = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Kfunc:
-    """One kfunc: ``programs`` may call it, if their attach type is among ``attaches`` where that is not empty."""
+    """One kfunc: ``programs`` may call it, if their attach type is among ``attaches`` where that is not empty.
+
+    Of struct_ops programs those may that are members of ``tables``, each with the members named, or all where none
+    is; no table named: of every table.
+    """
 
     name: str
     flags: KfuncFlag
     programs: frozenset[ProgramType]
     attaches: frozenset[AttachType] = frozenset()
+    tables: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
 
-    def permitted(self, program: ProgramType, attach_type: AttachType | None) -> bool:
-        """Whether programs of a type may call it."""
-        return program in self.programs and (not self.attaches or attach_type in self.attaches)
+    def permitted(
+        self, program: ProgramType, attach_type: AttachType | None, member: tuple[str, str] | None = None
+    ) -> bool:
+        """Whether programs of a type may call it; ``member`` is the table and its member that a program is."""
+        if program not in self.programs or (self.attaches and attach_type not in self.attaches):
+            return False
+        if program is not ProgramType.STRUCT_OPS or not self.tables or member is None:
+            return True
+        table, name = member
+        return table in self.tables and (not self.tables[table] or name in self.tables[table])
 
+
+_STRUCT_OPS = frozenset({_T.STRUCT_OPS})
 
 _ROWS: list[Kfunc] = []
+
+
+def _tables(text: str) -> Mapping[str, frozenset[str]]:
+    """From ``TABLE`` or ``TABLE:MEMBER,MEMBER``, separated by blanks."""
+    found = {}
+    for one in text.split():
+        table, _, members = one.partition(":")
+        found[table] = frozenset(members.split(",")) if members else frozenset[str]()
+    return MappingProxyType(found)
 
 
 def _add(
@@ -104,14 +128,20 @@ def _add(
     names: str,
     flags: KfuncFlag = KfuncFlag.NONE,
     attaches: frozenset[AttachType] = frozenset(),
+    tables: Mapping[str, frozenset[str]] = MappingProxyType({}),
 ) -> None:
-    _ROWS.extend(Kfunc(name, flags, programs, attaches) for name in names.split())
+    _ROWS.extend(Kfunc(name, flags, programs, attaches, tables) for name in names.split())
 
 
-def _iterator(name: str, new: KfuncFlag = KfuncFlag.NONE, each: KfuncFlag = KfuncFlag.NONE) -> None:
-    _add(_ALL, f"bpf_iter_{name}_new", _F.ITER_NEW | new | each)
-    _add(_ALL, f"bpf_iter_{name}_next", _F.ITER_NEXT | _F.RET_NULL | each)
-    _add(_ALL, f"bpf_iter_{name}_destroy", _F.ITER_DESTROY | each)
+def _iterator(
+    name: str,
+    new: KfuncFlag = KfuncFlag.NONE,
+    each: KfuncFlag = KfuncFlag.NONE,
+    programs: frozenset[ProgramType] = _ALL,
+) -> None:
+    _add(programs, f"bpf_iter_{name}_new", _F.ITER_NEW | new | each)
+    _add(programs, f"bpf_iter_{name}_next", _F.ITER_NEXT | _F.RET_NULL | each)
+    _add(programs, f"bpf_iter_{name}_destroy", _F.ITER_DESTROY | each)
 
 
 # Sections, casts, and what every program may call.
@@ -210,7 +240,7 @@ _add(
 )
 
 # Packets, sockets and what is known of connections.
-_add(_SKB, "bpf_dynptr_from_skb", _F.TRUSTED_ARGS)
+_add(_SKB | _STRUCT_OPS, "bpf_dynptr_from_skb", _F.TRUSTED_ARGS, tables=_tables("Qdisc_ops"))
 _add(frozenset({_T.SCHED_CLS, _T.SCHED_ACT}), "bpf_dynptr_from_skb_meta", _F.TRUSTED_ARGS)
 _XDP = frozenset({_T.XDP})
 _add(_XDP, "bpf_dynptr_from_xdp bpf_xdp_pull_data")
@@ -241,6 +271,7 @@ _add(_CGROUP, "bpf_sock_addr_set_sun_path")
 _add(_CGROUP, "bpf_sock_ops_enable_tx_tstamp", _F.TRUSTED_ARGS)
 _add(frozenset({_T.TRACING}), "bpf_sock_destroy", _F.TRUSTED_ARGS, frozenset({_A.TRACE_ITER}))
 _add(_TRACING, "css_rstat_updated")
+# The first kernels of the series did not take it for one that may sleep.
 _add(_TRACING, "css_rstat_flush", _F.SLEEPABLE)
 
 # Probes of a session, congestion control, and what the kernel keeps for its own tests.
@@ -249,7 +280,6 @@ _add(
     "bpf_session_is_return bpf_session_cookie",
     attaches=frozenset({_A.TRACE_KPROBE_SESSION, _A.TRACE_UPROBE_SESSION}),
 )
-_STRUCT_OPS = frozenset({_T.STRUCT_OPS})
 _add(
     _STRUCT_OPS,
     "tcp_reno_ssthresh tcp_reno_cong_avoid tcp_reno_undo_cwnd tcp_slow_start tcp_cong_avoid_ai "
@@ -257,8 +287,58 @@ _add(
     "cubictcp_init cubictcp_recalc_ssthresh cubictcp_cong_avoid cubictcp_state cubictcp_cwnd_event cubictcp_acked "
     "dctcp_init dctcp_update_alpha dctcp_cwnd_event dctcp_ssthresh dctcp_cwnd_undo dctcp_state",
 )
-_add(_TRACING | {_T.SCHED_CLS, _T.SYSCALL, _T.STRUCT_OPS}, "bpf_kfunc_call_test_release", _F.RELEASE)
-_add(_TRACING | {_T.SCHED_CLS, _T.SYSCALL, _T.STRUCT_OPS}, "bpf_kfunc_call_memb_release", _F.RELEASE)
+_add(_TRACING | {_T.SCHED_CLS, _T.SYSCALL}, "bpf_kfunc_call_test_release", _F.RELEASE)
+_add(_TRACING | {_T.SCHED_CLS, _T.SYSCALL}, "bpf_kfunc_call_memb_release", _F.RELEASE)
+
+# Queueing disciplines.
+_add(_STRUCT_OPS, "bpf_kfree_skb", _F.RELEASE, tables=_tables("Qdisc_ops"))
+_add(_STRUCT_OPS, "bpf_skb_get_hash", _F.TRUSTED_ARGS, tables=_tables("Qdisc_ops"))
+_add(_STRUCT_OPS, "bpf_qdisc_skb_drop", _F.RELEASE, tables=_tables("Qdisc_ops:enqueue"))
+_add(_STRUCT_OPS, "bpf_qdisc_watchdog_schedule", _F.TRUSTED_ARGS, tables=_tables("Qdisc_ops:enqueue,dequeue"))
+_add(_STRUCT_OPS, "bpf_qdisc_bstats_update", _F.TRUSTED_ARGS, tables=_tables("Qdisc_ops:dequeue"))
+# What Linux itself puts before and behind some programs of theirs.
+_add(frozenset(), "bpf_qdisc_init_prologue bpf_qdisc_reset_destroy_epilogue", _F.TRUSTED_ARGS)
+
+# Schedulers. Which of their programs may call what is found out as they run.
+_add(
+    _CPUMASK,
+    "scx_bpf_destroy_dsq scx_bpf_dsq_nr_queued scx_bpf_cpu_node scx_bpf_cpu_rq scx_bpf_cpuperf_cap "
+    "scx_bpf_cpuperf_cur scx_bpf_cpuperf_set "
+    "scx_bpf_kick_cpu scx_bpf_now scx_bpf_nr_cpu_ids scx_bpf_nr_node_ids scx_bpf_test_and_clear_cpu_idle",
+)
+_add(_CPUMASK, "scx_bpf_events scx_bpf_dump_bstr scx_bpf_error_bstr scx_bpf_exit_bstr", _F.TRUSTED_ARGS)
+_add(_CPUMASK, "scx_bpf_locked_rq", _F.RET_NULL)
+_add(_CPUMASK, "scx_bpf_cpu_curr", _F.RET_NULL | _F.RCU_PROTECTED)
+_add(
+    _CPUMASK,
+    "scx_bpf_get_idle_cpumask scx_bpf_get_idle_cpumask_node scx_bpf_get_idle_smtmask scx_bpf_get_idle_smtmask_node "
+    "scx_bpf_get_online_cpumask scx_bpf_get_possible_cpumask",
+    _F.ACQUIRE,
+)
+_add(_CPUMASK, "scx_bpf_put_cpumask scx_bpf_put_idle_cpumask", _F.RELEASE)
+_add(_CPUMASK, "scx_bpf_task_cgroup", _F.ACQUIRE | _F.RCU)
+_add(
+    _CPUMASK,
+    "scx_bpf_pick_any_cpu scx_bpf_pick_any_cpu_node scx_bpf_pick_idle_cpu scx_bpf_pick_idle_cpu_node "
+    "scx_bpf_select_cpu_and scx_bpf_select_cpu_dfl scx_bpf_task_cpu scx_bpf_task_running",
+    _F.RCU,
+)
+_iterator("scx_dsq", _F.RCU_PROTECTED, programs=_CPUMASK)
+_add(_STRUCT_OPS | _SYSCALL, "scx_bpf_create_dsq", _F.SLEEPABLE)
+_add(_STRUCT_OPS | _SYSCALL, "scx_bpf_dsq_move scx_bpf_dsq_move_vtime", _F.RCU)
+_add(_STRUCT_OPS | _SYSCALL, "scx_bpf_dsq_move_set_slice scx_bpf_dsq_move_set_vtime", _F.RCU)
+_add(_STRUCT_OPS, "scx_bpf_dsq_insert scx_bpf_dsq_insert_vtime", _F.RCU)
+_add(
+    _STRUCT_OPS,
+    "scx_bpf_dispatch_cancel scx_bpf_dispatch_nr_slots scx_bpf_dsq_move_to_local scx_bpf_reenqueue_local",
+)
+
+# Devices that people hold in their hands.
+_add(_STRUCT_OPS | _SYSCALL, "hid_bpf_allocate_context", _F.ACQUIRE | _F.RET_NULL | _F.SLEEPABLE)
+_add(_STRUCT_OPS | _SYSCALL, "hid_bpf_release_context", _F.RELEASE | _F.SLEEPABLE)
+_add(_STRUCT_OPS | _SYSCALL, "hid_bpf_hw_request hid_bpf_hw_output_report hid_bpf_input_report", _F.SLEEPABLE)
+_add(_STRUCT_OPS, "hid_bpf_get_data", _F.RET_NULL)
+_add(_STRUCT_OPS, "hid_bpf_try_input_report")
 
 _add(frozenset(), "bpf_fentry_test1 bpf_modify_return_test bpf_modify_return_test2")
 

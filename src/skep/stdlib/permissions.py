@@ -195,7 +195,7 @@ _BEYOND_BASE: Mapping[ProgramType, frozenset[str]] = MappingProxyType(
         | _TRAMPOLINE
         | _names("""
             get_attach_cookie inode_storage_get inode_storage_delete bprm_opts_set ima_inode_hash ima_file_hash
-            get_retval set_retval get_netns_cookie setsockopt getsockopt
+            get_retval set_retval setsockopt getsockopt get_local_storage
         """),
         _T.SK_LOOKUP: _NET | _names("perf_event_output sk_release sk_assign"),
         _T.SYSCALL: _SYSTEM | _names("sys_bpf sys_close btf_find_by_name_kind kallsyms_lookup_name"),
@@ -258,7 +258,7 @@ ATTACH: Mapping[tuple[ProgramType, str], frozenset[AttachType]] = MappingProxyTy
         (_T.LSM, "get_attach_cookie"): _LSM_TRAMPOLINE,
         **{
             (_T.LSM, name): _LSM_CGROUP
-            for name in ("get_retval", "set_retval", "get_netns_cookie", "setsockopt", "getsockopt")
+            for name in ("get_retval", "set_retval", "setsockopt", "getsockopt", "get_local_storage")
         },
     }
 )

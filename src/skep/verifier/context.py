@@ -12,8 +12,17 @@ from skep.objects.fitting import KernelFacts
 from skep.objects.kinds import AttachType, MapType, ProgramType
 from skep.objects.spec import MapReference, ProgramSpec
 from skep.verifier.calls.signatures import Signature
-from skep.verifier.contexts.attachment import Hook, hook_of
-from skep.verifier.kernel.kernel_types import TypeTable, default_types, kernel_table
+from skep.verifier.contexts.attachment import hook_of
+from skep.verifier.contexts.hook import Hook
+from skep.verifier.contexts.other_programs import OtherProgram
+from skep.verifier.contexts.program_tables import hook_of_member, member_of
+from skep.verifier.kernel.kernel_types import (
+    TypeTable,
+    default_modules,
+    default_types,
+    has_symbol,
+    kernel_table,
+)
 from skep.verifier.maps.facts import MapFacts
 from skep.verifier.maps.map_fields import FieldError, Fields, fields_of_structs
 from skep.verifier.rejection import NotCovered, Rejection
@@ -101,16 +110,41 @@ class Context:
         self.catches = False
         #: What global functions take, by the index of the function.
         self.signatures: dict[int, Signature] = {}
+        #: The other program that this one replaces or watches a function of.
+        self.other: OtherProgram | None = None
+        #: Whether it replaces that function. It is then treated as a program of the other one's type.
+        self.replaces = False
+        #: Whether to find out which functions are given what their types say, for a program that names one of them.
+        self.is_named = False
+
+    def attach_to(self, other: OtherProgram) -> None:
+        """Say which function of another program this one replaces or watches."""
+        self.other = other
+        if self.type is ProgramType.EXT:
+            self.replaces = True
+            self.type, self.attach_type = other.type, other.attach_type
 
     @cached_property
     def kernel_types(self) -> TypeTable:
         """The types of the kernel that the program is for."""
-        return kernel_table(default_types() if self._kernel is None else self._kernel.types())
+        if self._kernel is None:
+            return kernel_table(default_types(), default_modules)
+        return kernel_table(self._kernel.types(), self._kernel.modules)
+
+    def has_symbol(self, name: str) -> bool | None:
+        """Whether the kernel has a symbol of that name; None where only its types are known."""
+        is_running = self._kernel is None or self._kernel.settings is not None
+        return has_symbol(name) if is_running else None
 
     @cached_property
     def hook(self) -> Hook:
         """The function of the kernel that the program is attached to."""
-        return hook_of(self)
+        return hook_of(self) if self.member is None else hook_of_member(self, *self.member)
+
+    @cached_property
+    def member(self) -> tuple[str, str] | None:
+        """The table and the member of it that the program is, None for other types than struct_ops."""
+        return member_of(self.spec) if self.type is ProgramType.STRUCT_OPS else None
 
     @cached_property
     def program_types(self) -> TypeTable:

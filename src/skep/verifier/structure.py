@@ -34,7 +34,8 @@ class Subprogram:
     """A function of the program: its slots, and what is found out about it on the way.
 
     ``stack_depth`` is how many bytes of its stack it uses. A callback is called by a helper or kernel function while
-    the program waits, an asynchronous one when the program is over (on a stack of its own).
+    the program waits, an asynchronous one when the program is over (on a stack of its own). An unreliable one is not
+    given what its types say.
     """
 
     index: int
@@ -50,6 +51,7 @@ class Subprogram:
     is_callback: bool = False
     is_asynchronous: bool = False
     is_exception_callback: bool = False
+    unreliable: bool = False
     stack_depth: int = 0
     callees: dict[int, int] = field(default_factory=dict)
 

@@ -14,25 +14,29 @@ from skep.objects.fitting import KernelFacts, fit
 from skep.objects.kinds import ProgramType
 from skep.objects.spec import ProgramSpec
 from skep.verifier.answers.depths import printed_depths
-from skep.verifier.answers.log import EVERYTHING, PATH, KernelLog, before_paths, functions_of, log_of
-from skep.verifier.answers.report import KERNEL, Report
+from skep.verifier.answers.log import EVERYTHING, PATH, KernelLog
+from skep.verifier.answers.log_frame import before_paths, functions_of, log_of
+from skep.verifier.answers.report import KERNEL, NO_TARGET, Report
 from skep.verifier.calls.dead_functions import check_dead_functions
 from skep.verifier.calls.effects import find_effects
 from skep.verifier.calls.exceptions import find_callback
-from skep.verifier.calls.global_functions import entry_state
+from skep.verifier.calls.global_functions import entry_state, takes_context
 from skep.verifier.calls.kfunc_calls import check_functions, parameter_counts
 from skep.verifier.calls.signatures import check_early_ends
 from skep.verifier.calls.stack_depth import check_stack_depth, has_private_stacks
 from skep.verifier.context import Context
 from skep.verifier.contexts.attachment import check_attachment
+from skep.verifier.contexts.other_programs import OtherProgram, check_type, named_function
+from skep.verifier.contexts.program_tables import check_member
 from skep.verifier.explaining.investigation import investigate
-from skep.verifier.kernel.kernel_types import default_types
+from skep.verifier.kernel.kernel_types import default_modules, default_types
 from skep.verifier.paths.exploration import INSTRUCTION_LIMIT, Explorer
 from skep.verifier.paths.flow import Flow
 from skep.verifier.paths.observer import Observer
 from skep.verifier.paths.stack_liveness import StackLiveness
 from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.rules import ALL, Rules, rules_of
+from skep.verifier.states.held import Reference
 from skep.verifier.states.register import Kind, register
 from skep.verifier.states.state import LOST, State
 from skep.verifier.steps.instructions import prepare
@@ -74,6 +78,7 @@ def verify(
     log_level: int = 0,
     limit: int = INSTRUCTION_LIMIT,
     facts: KernelFacts | None = None,
+    target: ProgramSpec | None = None,
 ) -> Report:
     """Whether Linux ``kernel`` would accept ``spec``, and if not, why.
 
@@ -86,9 +91,13 @@ def verify(
     the path that is rejected, 2 all paths, 4 the sums. ``limit`` is how many instructions to follow on all paths
     together; with fewer than Linux follows the verdict may be ``unsupported``. ``facts`` are of the kernel whose
     types count, else the running kernel's do, else those that the package carries; a program with CO-RE relocations
-    is fitted to them first. Nothing is loaded and no rights are needed. A program that depends on what is not checked
-    here gets the verdict ``unsupported``, never a wrong ``accept``.
+    is fitted to them first. ``target`` is the program that this one replaces a function of (``freplace``), or
+    watches one of (``fentry``, ``fexit``); it stands in where the spec has no ``target_program``. Nothing is loaded
+    and no rights are needed. A program that depends on what is not checked here gets the verdict ``unsupported``,
+    never a wrong ``accept``.
     """
+    if target is not None and spec.target_program is None:
+        spec = replace(spec, target_program=target)
     if kernel == KERNEL:
         return _report(spec, type, log_level, limit, facts, ALL)
     # Loaded only where it is asked for: tables of what there was when.
@@ -190,7 +199,14 @@ def _place(run: _Run) -> int | None:
 
 
 def _verify(
-    spec: ProgramSpec, type: ProgramType | None, limit: int, run: _Run, facts: KernelFacts | None, rules: Rules
+    spec: ProgramSpec,
+    type: ProgramType | None,
+    limit: int,
+    run: _Run,
+    facts: KernelFacts | None,
+    rules: Rules,
+    *,
+    is_named: bool = False,
 ) -> None:
     program_type = spec.type if spec.type is not None else type
     if program_type is None:
@@ -200,10 +216,44 @@ def _verify(
     if not spec.instructions:
         raise Rejection("the program is empty")
     if spec.core_relocations or any(map.configuration for map in spec.maps.values()):
-        spec = fit(spec, KernelFacts(default_types) if facts is None else facts).program
+        spec = fit(spec, KernelFacts(default_types, default_modules) if facts is None else facts).program
         if facts is None or facts.settings is None:
             spec = _with_unknown_configuration(spec)
     context = Context(spec, program_type, facts, rules)
+    context.is_named = is_named
+    if spec.target_program is not None:
+        check_type(spec, program_type)
+        context.attach_to(_other_program(spec, spec.target_program, limit, facts, rules))
+    elif program_type is ProgramType.EXT:
+        raise NotCovered(NO_TARGET)
+    _follow(context, limit, run)
+
+
+def _other_program(
+    spec: ProgramSpec, target: ProgramSpec, limit: int, facts: KernelFacts | None, rules: Rules
+) -> OtherProgram:
+    """The program that another one names, verified: only what Linux accepts can be replaced or watched."""
+    name, type_id = named_function(spec, target)
+    run = _Run()
+    try:
+        _verify(target, None, limit, run, facts, rules, is_named=True)
+    except Rejection as refused:
+        raise NotCovered(f"program {target.name}, which Linux does not load ({refused.message})") from None
+    finally:
+        if run.explorer is not None:
+            run.explorer.forget_states()
+    explorer = run.explorer
+    assert explorer is not None
+    context = explorer.context
+    found = [one for one in explorer.structure.subprograms if one.type_id == type_id]
+    if context.spec.functions and context.spec.functions[0].type_id == type_id:
+        found = [explorer.structure.subprograms[0]]
+    return OtherProgram(context.spec, context.type, context.attach_type, name, type_id, found[0] if found else None)
+
+
+def _follow(context: Context, limit: int, run: _Run) -> None:
+    """Verify a program of which all is known that lies outside it."""
+    spec, program_type = context.spec, context.type
     callback = find_callback(context)
     check_functions(context)
     run.parted = True
@@ -215,7 +265,9 @@ def _verify(
     context.check_maps()
     flow = Flow(structure, parameter_counts(context))
     find_effects(structure, context)
-    check_attachment(context)
+    check_attachment(context, structure.subprograms[0])
+    if program_type is ProgramType.STRUCT_OPS:
+        check_member(context, has_tail_call=any(one.has_tail_call for one in structure.subprograms))
     instructs = prepare(structure, context)
     liveness = StackLiveness(structure) if run.observer is None else run.observer.liveness(structure)
     explorer = run.explorer = Explorer(context, structure, flow, instructs, liveness)
@@ -223,7 +275,10 @@ def _verify(
     explorer.observer = run.observer
     run.on_path = True
     explorer.begin(0)
-    explorer.run(0, first_state())
+    main = structure.subprograms[0]
+    explorer.run(0, entry_state(explorer, main) if context.replaces else _entered(explorer))
+    if context.is_named and not context.replaces:
+        main.unreliable = not takes_context(context, main)
     _verify_globals(structure, context, explorer)
     run.on_path = False
     private = context.rules.private_stacks and has_private_stacks(structure, program_type, context.attach_type)
@@ -244,6 +299,14 @@ def first_state() -> State:
     frame.registers[1] = register(Kind.CONTEXT)
     # A number made of the context's address cannot be traced further.
     frame.sources[1] = LOST
+    return state
+
+
+def _entered(explorer: Explorer) -> State:
+    """The first state, with the references that a table hands to its programs."""
+    state = first_state()
+    if explorer.context.type is ProgramType.STRUCT_OPS:
+        state.references = tuple(Reference(explorer.new_id(), 0) for _ in explorer.context.hook.handed_over)
     return state
 
 

@@ -183,7 +183,6 @@ class Kernel:
         type: ProgramType | None = None,
         maps: Mapping[str, KernelMap] | None = None,
         programs: Mapping[str, ProgramSpec] | None = None,
-        attach_to: KernelProgram | None = None,
         log_level: int = 0,
     ) -> LoadedProgram: ...
 
@@ -195,7 +194,6 @@ class Kernel:
         type: ProgramType | None = None,
         maps: Mapping[str, KernelMap] | None = None,
         programs: Mapping[str, ProgramSpec] | None = None,
-        attach_to: KernelProgram | None = None,
         log_level: int = 0,
     ) -> LoadedProgram | BoundProgram:
         """Load a program with all it needs.
@@ -203,7 +201,7 @@ class Kernel:
         With a ``binding``, as other engines take one, the program has to be of type ``raw`` and without maps.
         ``type`` stands in where the spec has none that the kernel knows. ``maps`` are used instead of making new
         ones of those names (they may be shared between programs). ``programs`` are those that program arrays name,
-        beside the others of its object. ``attach_to`` is the program that an extension replaces a function of.
+        beside the others of its object.
         Raises LoadError for what the spec lacks, KernelError for what the kernel refuses, with its log; then
         nothing stays behind.
         """
@@ -217,7 +215,7 @@ class Kernel:
             return BoundProgram(spec, self)
         with ExitStack() as stack:
             loading = self._loading(stack, maps, programs or {}, log_level)
-            program = loading.program(spec, type, attach_to)
+            program = loading.program(spec, type)
             return LoadedProgram(spec, program, loading.maps, stack.pop_all())
 
     def load_object(

@@ -22,10 +22,12 @@ from skep.engines.kernel.arena import fill_arena
 from skep.engines.kernel.cpus import possible_cpus
 from skep.engines.kernel.description import Description, describe, types_for_kernel
 from skep.engines.kernel.features import why_no_map_type, why_no_program_type
+from skep.engines.kernel.handle import Handle
 from skep.engines.kernel.maps import KernelMap
 from skep.engines.kernel.programs import SLEEPABLE, DebugInformation, KernelProgram
 from skep.engines.kernel.references import Resolver
-from skep.engines.kernel.targets import attach_point, struct_ops_member, struct_ops_type
+from skep.engines.kernel.system_types import open_module_btf
+from skep.engines.kernel.targets import AttachPoint, attach_point, struct_ops_member, struct_ops_type
 from skep.engines.kernel.types import KernelBtf
 from skep.errors import KernelError, LoadError, RequestError
 from skep.objects.fitting import Fitted, KernelFacts, fit
@@ -61,9 +63,7 @@ class Loading:
     def __post_init__(self) -> None:
         self.filled.update(self.maps)
 
-    def program(
-        self, spec: ProgramSpec, type: ProgramType | None = None, attach_to: KernelProgram | None = None
-    ) -> KernelProgram:
+    def program(self, spec: ProgramSpec, type: ProgramType | None = None) -> KernelProgram:
         """Load a program and all it needs; ``type`` stands in where the spec has none that the kernel knows."""
         if spec.name in self.loaded:
             return self.loaded[spec.name]
@@ -85,7 +85,7 @@ class Loading:
         btf, problem = self._btf(spec, description)
         for map_spec in spec.maps.values():
             self.map(map_spec, btf)
-        attach_id, attach_type = attach_point(spec, chosen, struct_ops_member(spec, (*self.tables, *spec.tables)))
+        point = attach_point(spec, chosen, struct_ops_member(spec, (*self.tables, *spec.tables)))
         resolver = Resolver(self.maps)
         try:
             program = KernelProgram.load(
@@ -93,13 +93,13 @@ class Loading:
                 resolver.instructions(spec),
                 name=spec.name,
                 license=spec.license,
-                expected_attach_type=attach_type,
+                expected_attach_type=point.attach_type,
                 flags=spec.flags | (SLEEPABLE if spec.sleepable else 0),
                 log_level=self.log_level,
                 kernel_version=spec.kernel_version,
                 debug=_debug(btf, description),
-                attach_btf_id=attach_id,
-                attach_to=attach_to,
+                attach_btf_id=point.id,
+                attach_to=self._target(spec, type, point),
                 fd_array=resolver.fd_array,
             )
         except KernelError as error:
@@ -113,6 +113,17 @@ class Loading:
         for map_spec in spec.maps.values():
             self._fill(map_spec, spec, type)
         return program
+
+    def _target(self, spec: ProgramSpec, type: ProgramType | None, point: AttachPoint) -> Handle | None:
+        """What holds the function that a program attaches to, if that is not the kernel itself."""
+        if spec.target_program is not None:
+            # Its maps are its own, whatever their names.
+            return Loading(self.stack, self.facts, self.pins).program(spec.target_program, type)
+        if not point.module:
+            return None
+        module = open_module_btf(point.module)
+        self.stack.callback(module.close)
+        return module
 
     def map(self, spec: MapSpec, btf: KernelBtf | None = None) -> KernelMap:
         """The map of that name, made if it is not there yet."""

@@ -132,11 +132,13 @@ class Resolver:
 
     def _module(self, found: FoundType) -> int:
         """The descriptor of the module that ``found`` is of, 0 for the kernel."""
-        if not found.module:
-            return 0
-        if found.module not in self.modules:
-            self.modules[found.module] = open_module_btf(found.module)
-        return self.modules[found.module].fileno()
+        return self.module(found.module).fileno() if found.module else 0
+
+    def module(self, name: str) -> Handle:
+        """The BTF of a module, kept open until the program is loaded."""
+        if name not in self.modules:
+            self.modules[name] = open_module_btf(name)
+        return self.modules[name]
 
 
 def _wide(code: list[Instruction], slot: int, source: int, low: int, high: int = 0) -> None:

@@ -1,12 +1,14 @@
-"""What a tracing program is about: the kernel's BTF id of the function or tracepoint that it names.
+"""What a tracing program is about: the BTF id of the function or tracepoint that it names.
 
 The kernel numbers an attach point by its type: a function for fentry, fexit and fmod_ret, a typedef ``btf_trace_…``
-for a tracepoint, a function ``bpf_lsm_…`` for an LSM hook, a function ``bpf_iter_…`` for an iterator.
+for a tracepoint, a function ``bpf_lsm_…`` for an LSM hook, a function ``bpf_iter_…`` for an iterator. Of what is in
+another program, which freplace, fentry and fexit may name, the number is the one in that program's BTF.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from skep.btf.compatibility import essential_name
 from skep.btf.kinds import Kind
@@ -27,22 +29,31 @@ _TARGETS: dict[AttachType, tuple[str, Kind]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class AttachPoint:
+    """The BTF id of what a program attaches to, 0 where it says nothing; ``module`` has it, "" for the kernel."""
+
+    id: int
+    attach_type: int | None
+    module: str = ""
+
+
 #: What the kernel calls the structure around a table of programs, before the table's own name.
 _STRUCT_OPS_PREFIX = "bpf_struct_ops_"
 
 
-def attach_point(
-    spec: ProgramSpec, type: ProgramType, member: tuple[str, str] | None = None
-) -> tuple[int, int | None]:
-    """The BTF id of what a program attaches to, 0 for types that have none, and the attach type.
+def attach_point(spec: ProgramSpec, type: ProgramType, member: tuple[str, str] | None = None) -> AttachPoint:
+    """What a program attaches to.
 
-    ``member`` is the structure and member that a struct_ops program is. Raises LoadError if the kernel has no such
-    thing.
+    ``member`` is the structure and member that a struct_ops program is. Raises LoadError if the kernel, or the
+    program that it is a function of, has no such thing.
     """
     if type == ProgramType.STRUCT_OPS:
         return _struct_ops_point(spec, member)
+    if spec.target_program is not None:
+        return AttachPoint(_function_in(spec, spec.target_program), spec.attach_type)
     if type not in (ProgramType.TRACING, ProgramType.LSM) or spec.attach_type is None:
-        return 0, spec.attach_type
+        return AttachPoint(0, spec.attach_type)
     prefix, kind = _TARGETS.get(spec.attach_type, ("", Kind.FUNC))
     if not spec.attach_target:
         raise LoadError(
@@ -55,7 +66,19 @@ def attach_point(
             f"{prefix + spec.attach_target!r}",
             file=spec.file,
         )
-    return found.id, spec.attach_type
+    return AttachPoint(found.id, spec.attach_type, found.module)
+
+
+def _function_in(spec: ProgramSpec, target: ProgramSpec) -> int:
+    name = spec.attach_target or target.name
+    found = None if target.btf is None else target.btf.find(name, Kind.FUNC)
+    if found is None:
+        raise LoadError(
+            f"program {spec.name!r} attaches to function {name!r} of program {target.name!r}, whose types do not "
+            "have it",
+            file=spec.file,
+        )
+    return found
 
 
 def struct_ops_member(spec: ProgramSpec, tables: Iterable[MapSpec]) -> tuple[str, str] | None:
@@ -81,7 +104,7 @@ def struct_ops_type(table: MapSpec) -> tuple[int, int]:
     return found, kernel_btf().size_of(found)
 
 
-def _struct_ops_point(spec: ProgramSpec, member: tuple[str, str] | None) -> tuple[int, int]:
+def _struct_ops_point(spec: ProgramSpec, member: tuple[str, str] | None) -> AttachPoint:
     if member is None:
         raise LoadError(
             f"program {spec.name!r} is a member of a table of programs, and no table of the object holds it; "
@@ -96,4 +119,4 @@ def _struct_ops_point(spec: ProgramSpec, member: tuple[str, str] | None) -> tupl
         raise LoadError(
             f"program {spec.name!r} is {structure}.{wanted}, which the running kernel does not have", file=spec.file
         )
-    return found, names.index(wanted)
+    return AttachPoint(found, names.index(wanted))

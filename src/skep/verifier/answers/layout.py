@@ -13,7 +13,7 @@ from typing import Literal
 from skep.objects.spec import ProgramSpec, SourceLine
 from skep.verifier.answers.cost import LIMIT
 from skep.verifier.answers.listing import Listing
-from skep.verifier.answers.report import Report
+from skep.verifier.answers.report import NO_TARGET, Report
 
 Style = Literal["", "heading", "message", "code", "fault", "dim", "advice"]
 
@@ -33,7 +33,7 @@ def lines_of(report: Report, width: int = 80) -> list[Line]:
     width = max(width, _NARROWEST)
     match report.verdict:
         case "accept":
-            return list(_accepted(report, width))
+            return [*_accepted(report, width), *_notes(report, width)]
         case "unsupported":
             return list(_undecided(report, width))
         case _:
@@ -90,7 +90,8 @@ def _rejected(report: Report, width: int) -> Iterator[Line]:
 def _undecided(report: Report, width: int) -> Iterator[Line]:
     why = report.message
     if report.other_kernel is None:
-        why = f"it depends on {why}, which is not checked here yet"
+        unchecked = "" if why == NO_TARGET else ", which is not checked here yet"
+        why = f"it depends on {why}{unchecked}"
     yield from _wrapped(f"cannot be decided: {why}", width, style="message")
     yield from _place(report, width)
     yield from _notes(report, width)
@@ -153,8 +154,8 @@ def _file(source: SourceLine) -> str:
 
 
 def _accepted(report: Report, width: int) -> Iterator[Line]:
-    followed = f"{report.processed:,} instruction{'s' if report.processed != 1 else ''} followed"
-    states = f"{report.peak_states:,} states at most" if report.peak_states else "no state kept"
+    followed = f"{_counted(report.processed, 'instruction')} followed"
+    states = f"{_counted(report.peak_states, 'state')} at most" if report.peak_states else "no state kept"
     yield from _wrapped(f"{followed}, {_share(report.processed)} of the limit; {states}", width)
     yield from _wrapped(f"stack: {_stack(report)}", width)
     program = report.program
@@ -180,6 +181,10 @@ def _accepted(report: Report, width: int) -> Iterator[Line]:
             f"{_share(costly.instructions)} of the limit",
             width,
         )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _share(count: int) -> str:

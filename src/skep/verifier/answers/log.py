@@ -3,24 +3,21 @@
 Level 1 holds the path that was rejected and nothing of an accepted program; level 2 all paths. Both are written
 while paths are followed: a state in full where a path begins or is taken up, behind each instruction what it changed.
 Level 2 also tells how numbers are followed back (``backtracking``), what is learnt of the stack (``liveness_log``)
-and where loops begin and end.
+and where loops begin and end. What stands before and behind the paths is in ``log_frame``.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from skep.btf.types import Enumeration, Forward, Function, FunctionPrototype, Int, Pointer, Void
-from skep.isa import log_text, registers_read, registers_written
+from skep.isa import registers_read, registers_written
 from skep.isa.meaning import Atomic, Branch, Call, Exit, Load, LoadAcquire, PacketLoad, Store, StoreRelease
 from skep.isa.table import row_of
-from skep.objects.spec import KfuncReference, ProgramSpec, SourceLine
+from skep.objects.spec import ProgramSpec, SourceLine
 from skep.verifier.answers.backtracking import Backtracking
-from skep.verifier.answers.listing import helper_name
 from skep.verifier.answers.liveness_log import ToldLiveness
+from skep.verifier.answers.log_frame import context_remarks, instruction_of
 from skep.verifier.answers.state_text import state_text
 from skep.verifier.calls.global_functions import remarks
 from skep.verifier.numbers.scalar import S64_MAX, S64_MIN
@@ -30,28 +27,22 @@ from skep.verifier.paths.observer import Observer
 from skep.verifier.states.register import Kind
 from skep.verifier.states.slots import SLOT_SIZE, STACK_SIZE, UNUSED, Slot
 from skep.verifier.states.stack_objects import Dynptr, Iterator
-from skep.verifier.structure import function_starts
 
 if TYPE_CHECKING:
-    from skep.verifier.answers.report import Report
     from skep.verifier.context import Context
     from skep.verifier.paths.exploration import Explorer
     from skep.verifier.paths.stack_liveness import StackLiveness
     from skep.verifier.states.state import Frame, State
     from skep.verifier.structure import Structure, Subprogram
 
-_LIMIT = 1_000_000
 PATH: Final = 1
 EVERYTHING: Final = 2
-SUMS: Final = 4
 
 #: What was changed stands in a column of its own: the first that is free, a multiple of 8 from 40 on.
 _COLUMN = 40
 _STEP = 8
 _ALL = -1
 _SCRATCHED_BY_CALLS = 0b111111
-#: Messages that Linux prints without an end of line.
-_WITHOUT_END = re.compile(r"expected prog array map for tail call|insn \d+ cannot call exception cb directly")
 
 
 #: Between an instruction and what it changed: space up to a column, and a semicolon.
@@ -163,7 +154,7 @@ class KernelLog(Observer):
             self._function = f"Func#{function} ('{name}')"
             self._line(f"Validating {name}() func#{function}...")
         else:
-            self._lines += [(line,) for line in _about_context(self._spec)]
+            self._lines += [(line,) for line in context_remarks(self._spec)]
         self._forks.clear()
         self._waiting = 0
         self._registers = self._slots = _ALL
@@ -525,88 +516,4 @@ def loop_of(checkpoint: Checkpoint, components: Sequence[int]) -> str:
     return ""
 
 
-def _about_context(spec: ProgramSpec) -> list[str]:
-    """What Linux remarks where the program is not declared as a global function would have to be: it returns no
-    number, or takes its context as a pointer to nothing in particular."""
-    btf = spec.btf
-    function = btf[spec.functions[0].type_id] if btf is not None and spec.functions else None
-    if btf is None or not isinstance(function, Function):
-        return []
-    prototype = btf[function.prototype]
-    if not isinstance(prototype, FunctionPrototype):
-        return []
-    if not isinstance(btf.resolve(prototype.result), Int | Enumeration):
-        return [f"Global function {function.name}() doesn't return scalar. Only those are supported."]
-    if not prototype.parameters:
-        return []
-    pointer = btf.resolve(prototype.parameters[0].type)
-    if not isinstance(pointer, Pointer):
-        return []
-    match btf.resolve(pointer.target):
-        case Void():
-            what = "UNKNOWN "
-        case Forward(name=name):
-            what = f"FWD {name}"
-        case _:
-            return []
-    return [f"arg#0 reference type('{what}') size cannot be determined: -22"]
-
-
-def log_of(report: Report, level: int, written: Sequence[str], depths: Sequence[int]) -> str:
-    """The whole log: what was written on the way, and the sums; ``depths`` are bytes of stack by function."""
-    lines = list(written)
-    sums = []
-    if level & SUMS:
-        depth = "+".join(map(str, depths)) or "0"
-        sums += [f"verification time {report.milliseconds * 1e3:.0f} usec", f"stack depth {depth}"]
-    sums.append(
-        f"processed {report.processed} insns (limit {_LIMIT}) max_states_per_insn {report.most_states} "
-        f"total_states {report.total_states} peak_states {report.peak_states} mark_read 0"
-    )
-    if lines and _WITHOUT_END.fullmatch(lines[-1]):
-        sums[0] = lines.pop() + sums[0]
-    return "\n".join([*lines, *sums]) + "\n"
-
-
-def instruction_of(spec: ProgramSpec, context: Context, index: int) -> str:
-    """One instruction; the number in a call of a kernel function is that of its type."""
-    instructions = spec.instructions
-    instruction = instructions[index]
-    following = instructions[index + 1] if index + 1 < len(instructions) else None
-    reference = spec.references.get(index)
-    kfunc = None
-    if isinstance(reference, KfuncReference):
-        kfunc = reference.name
-        found = context.kernel_types.function(kfunc)
-        instruction = instruction if found is None else replace(instruction, imm=found.id)
-    return log_text(instruction, following, helpers=_helper_name, kfunc=kfunc)
-
-
-def _helper_name(number: int) -> str | None:
-    return helper_name(number) if number else "bpf_unspec"
-
-
-def functions_of(spec: ProgramSpec) -> list[str]:
-    """Where functions start, as level 2 prints it first."""
-    return [f"func#{index} @{start}" for index, start in enumerate(function_starts(spec))]
-
-
-def before_paths(spec: ProgramSpec, context: Context, structure: Structure, live: Sequence[int]) -> list[str]:
-    """What level 2 prints first: where functions start, and which registers are live before each instruction.
-
-    Before an instruction in a loop stands the number of that.
-    """
-    loops = components(structure)
-    lines = functions_of(spec)
-    lines.append("Live regs before insn:")
-    slot = 0
-    while slot < len(spec.instructions):
-        row = row_of(spec.instructions[slot])
-        marks = "".join(str(number) if live[slot] >> number & 1 else "." for number in range(10))
-        loop = f"{loops[slot]:3}" if loops[slot] else "   "
-        lines.append(f"{loop} {slot:3}: {marks} {instruction_of(spec, context, slot)}")
-        slot += 2 if row is not None and row.is_wide else 1
-    return lines
-
-
-__all__ = ["EVERYTHING", "PATH", "SUMS", "KernelLog", "before_paths", "functions_of", "log_of"]
+__all__ = ["EVERYTHING", "PATH", "KernelLog"]

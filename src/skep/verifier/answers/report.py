@@ -18,6 +18,13 @@ Verdict = Literal["accept", "reject", "unsupported"]
 KERNEL: Final = "6.18"
 
 
+#: What is said of a program that replaces a function of another one, where nobody says which that is.
+NO_TARGET = (
+    "the program that it replaces a function of: give that with --target OBJECT:PROGRAM, in Python with "
+    "verify(spec, target=other)"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """The verdict on one program.

@@ -50,7 +50,8 @@ def _helper(function: Subprogram, number: int, context: Context) -> None:
     if number not in prototypes.NAMES:
         return
     row = prototypes.prototype(number, context.type)
-    function.might_sleep |= row.might_sleep
+    # Of a program that replaces a function Linux does not know yet which helpers it has.
+    function.might_sleep |= row.might_sleep and not context.replaces
     function.changes_packet |= row.changes_packet or number == _TAIL_CALL
 
 

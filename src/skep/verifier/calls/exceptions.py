@@ -64,6 +64,6 @@ def throw(explorer: Explorer, call: KfuncCall) -> Register:
     if not explorer.context.catches:
         # The number thrown is what the program returns.
         check_result(explorer, 1)
-    check_nothing_held(explorer, "bpf_throw")
+    check_nothing_held(explorer, "bpf_throw", thrown=True)
     call.notes["ends"] = True
     return ANY_NUMBER

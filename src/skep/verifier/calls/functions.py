@@ -29,9 +29,12 @@ def call_subprogram(instruction: Instruction) -> Step:
 
             explorer.sources[0] = 0
             return call_global(explorer, callee)
+        if explorer.context.is_named and not callee.unreliable:
+            from skep.verifier.calls.global_functions import mark_unreliable
+
+            mark_unreliable(explorer, callee)
         if explorer.observer is not None:
             explorer.observer.called(explorer, callee)
-        explorer.liveness.wrote(explorer.state, explorer.index, 0)
         frame = new_frame(explorer, callee.index, explorer.index)
         frame.registers[1:6] = explorer.registers[1:6]
         frame.sources[1:6] = explorer.sources[1:6]

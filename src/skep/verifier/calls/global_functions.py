@@ -119,6 +119,26 @@ def remarks(explorer: Explorer, callee: Subprogram) -> tuple[str, ...]:
     return ()
 
 
+def takes_context(context: Context, main: Subprogram) -> bool:
+    """Whether the types of a program say that it takes its context, and nothing else."""
+    try:
+        found = signature_of(context, main)
+    except NotCovered:
+        return False
+    return not found.problem and [one.takes for one in found.parameters] == [Takes.CONTEXT]
+
+
+def mark_unreliable(explorer: Explorer, callee: Subprogram) -> None:
+    """Find out whether a function that is not global is given what its types say."""
+    try:
+        found = signature(explorer.context, callee)
+    except NotCovered:
+        callee.unreliable = True
+        return
+    if found.problem or any(one.takes not in _REMARKED for one in found.parameters) or remarks(explorer, callee):
+        callee.unreliable = True
+
+
 #: What parameters of functions that are not global may be, where Linux looks at them.
 _REMARKED: Final = frozenset({Takes.NUMBER, Takes.CONTEXT, Takes.DYNPTR})
 _DYNPTRS: Final = frozenset({Kind.STACK, Kind.DYNPTR})

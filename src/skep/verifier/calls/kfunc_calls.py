@@ -132,7 +132,7 @@ def parameter_counts(context: Context) -> dict[int, int]:
         if isinstance(reference, KfuncReference):
             function = context.kernel_types.function(reference.name)
             row = KFUNCS.get(reference.name)
-            if function is not None and row is not None and row.permitted(program, attach):
+            if function is not None and row is not None and row.permitted(program, attach, context.member):
                 found[slot] = len(function.parameters)
     return found
 
@@ -219,10 +219,8 @@ def check_locked(explorer: Explorer, name: str) -> None:
 
 def _call(explorer: Explorer, kfunc: Kfunc, function: Parameters) -> int:
     context = explorer.context
-    if not kfunc.permitted(context.type, context.attach_type):
+    if not kfunc.permitted(context.type, context.attach_type, context.member):
         raise Rejection(f"calling kernel function {kfunc.name} is not allowed", kfunc=kfunc.name)
-    if kfunc.flags & KfuncFlag.DESTRUCTIVE:
-        raise NotCovered(f"kernel function {kfunc.name}, which needs a right of its own")
     if kfunc.flags & KfuncFlag.SLEEPABLE and not explorer.sleepable:
         raise Rejection(f"program must be sleepable to call sleepable kfunc {kfunc.name}", kfunc=kfunc.name)
     call = KfuncCall(kfunc, function, arguments_of(function))

@@ -153,7 +153,7 @@ def _parameter(
 def _pointer(context: Context, btf: Btf, number: int, pointer: Pointer, tags: frozenset[str]) -> Parameter:
     wrong = _Unusable(f"arg#{number} has invalid combination of tags")
     target = btf.resolve(pointer.target)
-    if "ctx" in tags or _is_context(context.type, btf, pointer.target):
+    if "ctx" in tags or is_context(context.type, btf, pointer.target):
         if tags - {"ctx"}:
             raise wrong
         if "ctx" in tags:
@@ -207,13 +207,15 @@ def _size(btf: Btf, number: int, target_id: int, target: Type) -> int:
 _CONTEXTS: Final = {**CONTEXT_STRUCTURES, _T.KPROBE: "pt_regs"}
 #: A typedef that stands for the registers of the machine, whatever they are.
 _REGISTERS: Final = "bpf_user_pt_regs_t"
-#: Types whose context is an array of eight-byte numbers.
+#: Types whose context is an array of eight-byte numbers, and those among them that have a name for it.
 _NUMBERS: Final = frozenset({_T.RAW_TRACEPOINT, _T.RAW_TRACEPOINT_WRITABLE, _T.TRACING, _T.LSM, _T.STRUCT_OPS})
+_NAMED_NUMBERS: Final = frozenset({_T.RAW_TRACEPOINT, _T.RAW_TRACEPOINT_WRITABLE})
+_NUMBERS_NAME: Final = "bpf_raw_tracepoint_args"
 #: Types of which any pointer may be said to be the context.
 _ANY_POINTER: Final = frozenset({_T.TRACEPOINT, _T.SYSCALL, _T.EXT})
 
 
-def _is_context(program: ProgramType, btf: Btf, target: int) -> bool:
+def is_context(program: ProgramType, btf: Btf, target: int) -> bool:
     """Whether a pointer is to the context though no tag says so."""
     if program is _T.KPROBE and _through_typedef(btf, target, _REGISTERS):
         return True
@@ -250,7 +252,10 @@ def _check_context_type(context: Context, btf: Btf, number: int, target_id: int)
     if program is _T.TRACING and context.attach_type is AttachType.TRACE_ITER:
         if name.startswith("bpf_iter__"):
             return
-    elif program in _NUMBERS and ((isinstance(type, Int) and type.size == 8) or name == "bpf_raw_tracepoint_args"):
+    elif program in _NUMBERS and isinstance(type, Int) and type.size == 8:
+        return
+    is_named = program in _NAMED_NUMBERS or context.attach_type is AttachType.TRACE_RAW_TP
+    if is_named and name == _NUMBERS_NAME:
         return
     wanted = _CONTEXTS.get(program)
     raise _Unusable(

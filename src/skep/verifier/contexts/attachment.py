@@ -9,60 +9,26 @@ observed on Linux 6.18, tracepoint by tracepoint and iterator by iterator.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from skep.btf.compatibility import essential_name
 from skep.btf.kinds import Kind as BtfKind
-from skep.btf.types import Composite, Enumeration, FunctionPrototype, Int, Parameter, Pointer, Void
+from skep.btf.types import Composite, Enumeration, Int, Parameter, Pointer, Void
 from skep.errors import SkepError
 from skep.objects.kinds import AttachType, ProgramType
-from skep.verifier.kernel.kernel_types import KernelType, TypeTable
+from skep.verifier.contexts import other_programs, security_hooks, traced_functions
+from skep.verifier.contexts.hook import Hook, Seen
+from skep.verifier.kernel.kernel_types import TypeTable
 from skep.verifier.rejection import NotCovered, Rejection
 from skep.verifier.states.register import MAYBE_NULL, READ_ONLY, TRUSTED, Kind
 
 if TYPE_CHECKING:
-    from skep.objects.spec import ProgramSpec
     from skep.verifier.context import Context
+    from skep.verifier.structure import Subprogram
 
 _SLOT: Final = 8
 _A = AttachType
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What a program sees in one slot: a number (of any size), or a pointer that has to be read whole.
-
-    ``problem`` is said instead where a program cannot read the slot, ``remark`` in the log where it reads a pointer.
-    """
-
-    kind: Kind = Kind.SCALAR
-    flags: int = 0
-    subject: KernelType | None = None
-    problem: str = ""
-    remark: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Hook:
-    """A function that a program is attached to: what its context holds, and whether the function returns something.
-
-    ``result`` is what it returned, where the program may read that; it stands behind the arguments.
-    """
-
-    name: str
-    arguments: tuple[Seen, ...]
-    result: Seen | None = None
-    is_void: bool = False
-
-    def slot(self, index: int) -> Seen:
-        """What is in the slot of that number."""
-        if index < len(self.arguments):
-            return self.arguments[index]
-        if index == len(self.arguments) and self.result is not None:
-            return self.result
-        return Seen(problem=f"func '{self.name}' doesn't have {index + 1}-th argument")
 
 
 def _nullable(text: str) -> Mapping[str, frozenset[int]]:
@@ -127,146 +93,58 @@ ITERATORS: Final[Mapping[str, tuple[tuple[Kind, int], ...]]] = MappingProxyType(
 _PREFIXES: Final = {
     _A.TRACE_RAW_TP: "btf_trace_",
     _A.TRACE_ITER: "bpf_iter_",
-    _A.LSM_MAC: "bpf_lsm_",
-    _A.LSM_CGROUP: "bpf_lsm_",
+    _A.LSM_MAC: security_hooks.PREFIX,
+    _A.LSM_CGROUP: security_hooks.PREFIX,
 }
 #: Where a program may read what the function returned.
 _AFTER: Final = frozenset({_A.TRACE_FEXIT, _A.MODIFY_RETURN, _A.LSM_MAC, _A.LSM_CGROUP})
 #: Where the arguments of the function are as good as the kernel itself holds them.
 _TRUSTED_ARGUMENTS: Final = frozenset({_A.TRACE_RAW_TP, _A.LSM_MAC, _A.LSM_CGROUP, _A.STRUCT_OPS})
 
-#: Members of tables that programs cannot be, or cannot be as sleepable programs.
-_UNSUPPORTED_MEMBERS: Final = frozenset({("tcp_congestion_ops", "get_info")})
-_SLEEPABLE_MEMBERS: Final = {"bpf_dummy_ops": frozenset({"test_sleepable"})}
-#: Arguments that the kernel shows as something more special than their type: by table, type to type.
-_PROMOTED: Final = {"tcp_congestion_ops": {"sock": "tcp_sock"}}
-
-#: Security hooks that programs cannot be attached to.
-_DISABLED_HOOKS: Final = frozenset(
-    {
-        "vm_enough_memory",
-        "inode_need_killpriv",
-        "inode_getsecurity",
-        "inode_listsecurity",
-        "inode_copy_up_xattr",
-        "getselfattr",
-        "getprocattr",
-        "setprocattr",
-        "key_getsecurity",
-        "audit_rule_match",
-        "ismaclabel",
-    }
-)
-
-#: Functions that programs run through themselves, so that none may be attached to them.
-_UNTRACEABLE: Final = frozenset(
-    {
-        "migrate_disable",
-        "migrate_enable",
-        "preempt_count_add",
-        "preempt_count_sub",
-        "__rcu_read_lock",
-        "__rcu_read_unlock",
-        "rcu_read_unlock_strict",
-    }
-)
-#: Functions that never return, so that nothing is ever behind them.
-_NEVER_RETURN: Final = frozenset(
-    {
-        "do_exit",
-        "do_group_exit",
-        "kthread_complete_and_exit",
-        "make_task_dead",
-        "__module_put_and_kthread_exit",
-        "__x64_sys_exit",
-        "__x64_sys_exit_group",
-        "__ia32_sys_exit",
-        "__ia32_sys_exit_group",
-    }
-)
 _TRAMPOLINES: Final = frozenset({_A.TRACE_FENTRY, _A.TRACE_FEXIT, _A.MODIFY_RETURN})
-#: Security hooks that are called before an object is whole, or when nobody holds it any more. The kernel that the
-#: other rules were observed on loads no LSM programs: that ``task_free`` is one is told by its own tests, the others
-#: follow from when they are called.
-_UNTRUSTED_HOOKS: Final = frozenset(
-    {
-        "bpf_map_free",
-        "bpf_prog_free",
-        "file_alloc_security",
-        "file_free_security",
-        "sk_alloc_security",
-        "sk_free_security",
-        "task_free",
-    }
-)
-
 _MAY_SLEEP: Final = frozenset(
     {ProgramType.TRACING, ProgramType.LSM, ProgramType.STRUCT_OPS, ProgramType.KPROBE, ProgramType.SYSCALL}
 )
 _SLEEPABLE_TRACING: Final = frozenset({_A.TRACE_FENTRY, _A.TRACE_FEXIT, _A.MODIFY_RETURN, _A.TRACE_ITER})
 
 
-def check_attachment(context: Context) -> None:
-    """Refuse what is wrong with a program's target, before anything of its code is looked at."""
-    spec, type = context.spec, context.type
+def check_attachment(context: Context, effects: Subprogram) -> None:
+    """Refuse what is wrong with a program's target, before anything of its code is looked at.
+
+    ``effects`` are those of the program: whether it sleeps, or moves the packet.
+    """
+    spec, type = context.spec, ProgramType.EXT if context.replaces else context.type
     if context.sleepable and (
         type not in _MAY_SLEEP or (type is ProgramType.TRACING and context.attach_type not in _SLEEPABLE_TRACING)
     ):
         raise Rejection(
             "Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable", program=type
         )
-    if type is ProgramType.STRUCT_OPS:
-        if not context.is_gpl:
-            raise Rejection("struct ops programs must have a GPL compatible license")
-        _check_member(context, *member_of(spec))
-    if type is ProgramType.LSM and not context.is_gpl:
-        raise Rejection("LSM programs must have a GPL compatible license")
-    if type in (ProgramType.TRACING, ProgramType.LSM):
-        hook = context.hook
-        if type is ProgramType.LSM and hook.name.removeprefix(_PREFIXES[_A.LSM_MAC]) in _DISABLED_HOOKS:
-            function = context.kernel_types.function(hook.name)
-            raise Rejection(f"attach_btf_id {function.id if function else 0} points to disabled hook", hook=hook.name)
-    if type is ProgramType.TRACING and context.attach_type in _TRAMPOLINES:
+    if context.other is not None:
+        other_programs.check_other_program(context, context.other, effects)
+        if context.attach_type is _A.TRACE_ITER:
+            # Linux says nothing of its reason.
+            raise Rejection("programs of iterators cannot be extended")
+        return
+    if type is ProgramType.LSM:
         name = context.hook.name
-        if name in _UNTRACEABLE:
-            raise Rejection(f"Attaching tracing programs to function '{name}' is rejected.", hook=name)
-        if name in _NEVER_RETURN and context.attach_type is not _A.TRACE_FENTRY:
-            raise Rejection(f"Attaching fexit/fmod_ret to __noreturn function '{name}' is rejected.", hook=name)
-
-
-def _check_member(context: Context, table: str, member: str) -> None:
-    types = context.kernel_types
-    if types.find_struct(f"bpf_struct_ops_{table}") is None:
-        raise NotCovered(f"members of {table}, which the kernel's types do not know as a table of programs")
-    structure = types.struct(table)
-    found = types.btf.member(structure.id, member)
-    if found is None:
-        raise NotCovered(f"member {member} of {table}, which the kernel's types do not have")
-    if types.prototype(found.type) is None:
-        names = [one.name for one in types.btf.members(structure.id)]
-        raise Rejection(f"attach to invalid member {member}(@idx {names.index(member)}) of struct {table}")
-    awake = context.sleepable and table in _SLEEPABLE_MEMBERS and member not in _SLEEPABLE_MEMBERS[table]
-    if (table, member) in _UNSUPPORTED_MEMBERS or awake:
-        raise Rejection(f"attach to unsupported member {member} of struct {table}")
-
-
-def member_of(spec: ProgramSpec) -> tuple[str, str]:
-    """The structure and the member that a struct_ops program is."""
-    for table in spec.tables:
-        for offset, name in table.slots.items():
-            if name != spec.name or table.btf is None:
-                continue
-            for member in table.btf.members(table.value_type_id):
-                if member.bit_offset == 8 * offset:
-                    return essential_name(table.btf.resolve(table.value_type_id).name), member.name
-    raise NotCovered("a struct_ops program that no table of the object holds")
+        traced_functions.check_function(context, name)
+        if context.sleepable and not security_hooks.may_sleep(spec.attach_target or ""):
+            raise Rejection(f"{name} is not sleepable", hook=name)
+        security_hooks.check_hook(context)
+    if type is ProgramType.TRACING:
+        name = context.hook.name
+        if context.attach_type in _TRAMPOLINES:
+            traced_functions.check_function(context, name)
+            traced_functions.check_modification(context, name)
+            traced_functions.check_untraceable(context, name)
 
 
 def hook_of(context: Context) -> Hook:
     """What the program is attached to. Raises NotCovered where the kernel's types do not have it."""
     spec = context.spec
-    if context.type is ProgramType.STRUCT_OPS:
-        return _table_hook(context, *member_of(spec))
+    if context.other is not None:
+        return other_programs.watched(context, context.other)
     attach = context.attach_type
     target = spec.attach_target
     if attach is None or not target:
@@ -274,27 +152,36 @@ def hook_of(context: Context) -> Hook:
     types = context.kernel_types
     name = _PREFIXES.get(attach, "") + target
     if attach is _A.TRACE_RAW_TP:
-        typedef = types.btf.find(name, BtfKind.TYPEDEF)
-        prototype = None if typedef is None else types.prototype(typedef)
+        typedef = types.find(name, BtfKind.TYPEDEF)
+        if typedef is not None:
+            types = typedef[0]
+        prototype = None if typedef is None else types.prototype(typedef[1])
         if prototype is None:
             raise NotCovered(f"tracepoint {target}, which the kernel's types do not have")
         # The first parameter is not the tracepoint's own.
-        arguments = _arguments(types, target, prototype.parameters[1:], TRUSTED, NULLABLE.get(target, frozenset()))
+        arguments = arguments_of(types, target, prototype.parameters[1:], TRUSTED, NULLABLE.get(target, frozenset()))
         return Hook(target, arguments, is_void=True)
     function = types.function(name)
     if function is None:
         raise NotCovered(f"function {name}, which the kernel's types do not have")
+    types = function.table
     if attach is _A.TRACE_ITER:
         return Hook(name, _iterator_arguments(types, target, function.parameters))
-    trust = TRUSTED if attach in _TRUSTED_ARGUMENTS and target not in _UNTRUSTED_HOOKS else 0
-    arguments = _arguments(types, name, function.parameters, trust)
+    trust = TRUSTED if attach in _TRUSTED_ARGUMENTS and security_hooks.is_trusted(target) else 0
+    arguments = arguments_of(types, name, function.parameters, trust)
     is_void = isinstance(types.btf.resolve(function.result), Void)
     after = attach in _AFTER and not is_void
-    result = _seen(types, name, len(arguments), function.result, trust) if after else None
+    result = seen_as(types, name, len(arguments), function.result, trust) if after else None
+    returned = types.btf.resolve(function.result)
+    if result is not None and attach is _A.MODIFY_RETURN and not isinstance(returned, Int):
+        result = Seen(problem=f"ret type {returned.kind.name} not allowed for fmod_ret")
+    if is_void:
+        # The place of the result counts, though there is none.
+        result = Seen(problem=f"func '{name}' doesn't have {len(arguments) + 2}-th argument")
     return Hook(name, arguments, result, is_void)
 
 
-def _arguments(
+def arguments_of(
     types: TypeTable,
     name: str,
     parameters: tuple[Parameter, ...],
@@ -304,7 +191,7 @@ def _arguments(
     """A slot for each argument; one of more than eight bytes takes several."""
     slots: list[Seen] = []
     for number, parameter in enumerate(parameters):
-        seen = _seen(types, name, number, parameter.type, trust)
+        seen = seen_as(types, name, number, parameter.type, trust)
         if seen.kind is Kind.OBJECT and number in nullable:
             seen = replace(seen, flags=seen.flags | MAYBE_NULL)
         try:
@@ -315,7 +202,7 @@ def _arguments(
     return tuple(slots)
 
 
-def _seen(types: TypeTable, name: str, number: int, type_id: int, trust: int) -> Seen:
+def seen_as(types: TypeTable, name: str, number: int, type_id: int, trust: int) -> Seen:
     """What an argument of a type is to a program."""
     type = types.btf.resolve(type_id)
     if isinstance(type, Int | Enumeration | Composite):
@@ -326,7 +213,7 @@ def _seen(types: TypeTable, name: str, number: int, type_id: int, trust: int) ->
     target = types.type(type.target)
     inner = types.btf[target.id]
     if isinstance(inner, Void | Int):
-        return Seen()
+        return Seen(whole=True)
     if not isinstance(inner, Composite):
         return Seen(problem=f"func '{name}' arg{number} type {inner.kind.name} is not a struct")
     return Seen(
@@ -334,6 +221,7 @@ def _seen(types: TypeTable, name: str, number: int, type_id: int, trust: int) ->
         trust,
         target,
         remark=f"arg{number} has btf_id {target.id} type {inner.kind.name} '{inner.name}'",
+        whole=True,
     )
 
 
@@ -345,58 +233,6 @@ def _iterator_arguments(types: TypeTable, target: str, parameters: tuple[Paramet
     for number, ((kind, flags), parameter) in enumerate(zip(row, parameters, strict=False)):
         subject = types.pointee(parameter.type) if kind is Kind.OBJECT else None
         # What may be null is described to Linux otherwise, and it says nothing of it.
-        remark = "" if flags & MAYBE_NULL else _seen(types, target, number, parameter.type, flags).remark
-        slots.append(Seen(kind, flags, subject, remark=remark))
+        remark = "" if flags & MAYBE_NULL else seen_as(types, target, number, parameter.type, flags).remark
+        slots.append(Seen(kind, flags, subject, remark=remark, whole=kind is not Kind.SCALAR))
     return tuple(slots)
-
-
-def _table_hook(context: Context, table: str, member: str) -> Hook:
-    types = context.kernel_types
-    found = types.btf.member(types.struct(table).id, member)
-    prototype = None if found is None else types.prototype(found.type)
-    if prototype is None:
-        raise NotCovered(f"{table}.{member}, which the kernel's types do not have")
-    # The kernel's own stand-in for the member names the arguments that may be null.
-    stub = types.function(f"{table}__{member}")
-    names = [one.name for one in stub.parameters] if stub is not None else []
-    nullable = frozenset(index for index, name in enumerate(names) if name.endswith("__nullable"))
-    if any(name.endswith("__ref") for name in names):
-        raise NotCovered(f"{table}.{member}, which hands over a reference")
-    arguments = _arguments(types, member, prototype.parameters, TRUSTED, nullable)
-    # Linux has nothing to say of what it knows from there.
-    arguments = tuple(replace(one, remark="") if one.flags & MAYBE_NULL else one for one in arguments)
-    promoted = _PROMOTED.get(table, {})
-    arguments = tuple(_as_promoted(types, one, promoted) for one in arguments)
-    return Hook(member, arguments, is_void=isinstance(types.btf.resolve(prototype.result), Void))
-
-
-def _as_promoted(types: TypeTable, seen: Seen, promoted: Mapping[str, str]) -> Seen:
-    if seen.subject is None or seen.subject.name not in promoted:
-        return seen
-    return replace(seen, subject=types.struct(promoted[seen.subject.name]))
-
-
-def returns_pointer(context: Context) -> bool:
-    """Whether the member that a struct_ops program is returns a pointer."""
-    table, member = member_of(context.spec)
-    types = context.kernel_types
-    found = types.btf.member(types.struct(table).id, member)
-    prototype: FunctionPrototype | None = None if found is None else types.prototype(found.type)
-    return prototype is not None and isinstance(types.btf.resolve(prototype.result), Pointer)
-
-
-#: An error number, or 0: what security hooks answer, but for those that answer yes or no.
-_ERROR_NUMBER: Final = (-4095, 0)
-_BOOLEAN_HOOKS: Final = frozenset(
-    {"bpf_lsm_inode_xattr_skipcap", "bpf_lsm_xfrm_state_pol_flow_match", "bpf_lsm_audit_rule_known"}
-)
-
-
-def security_range(context: Context) -> tuple[int, int] | None:
-    """What programs of a security hook may return, or None if anything."""
-    hook = context.hook
-    if context.attach_type is _A.LSM_CGROUP:
-        return (1, 1) if hook.is_void else (0, 1)
-    if hook.is_void:
-        return None
-    return (0, 1) if hook.name in _BOOLEAN_HOOKS else _ERROR_NUMBER

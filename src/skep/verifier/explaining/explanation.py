@@ -16,6 +16,7 @@ from skep.verifier.explaining.messages import FORMS
 from skep.verifier.explaining.messages.general import general
 from skep.verifier.explaining.story import Step
 from skep.verifier.explaining.telling import usual
+from skep.verifier.explaining.words import singular
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,9 @@ def explain(case: Case) -> Explanation:
         advice = (row.tell or usual)(case)
         return Explanation(
             row.category,
-            row.problem.format_map(groups),
-            row.reason.format_map(groups),
-            advice or row.suggestion.format_map(groups),
+            singular(row.problem.format_map(groups)),
+            singular(row.reason.format_map(groups)),
+            singular(advice or row.suggestion.format_map(groups)),
             _path(case),
         )
     row = general(case.message)

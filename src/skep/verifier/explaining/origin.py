@@ -19,6 +19,7 @@ from skep.isa.meaning import (
     Exit,
     Load,
     LoadAcquire,
+    MayGoto,
     PacketLoad,
     Store,
     StoreRelease,
@@ -27,7 +28,7 @@ from skep.isa.meaning import (
 )
 from skep.isa.table import row_of
 from skep.verifier.numbers.scalar import signed64
-from skep.verifier.states.register import NOTHING, SHIFTED, Kind, Register
+from skep.verifier.states.register import ANY_NUMBER, NOTHING, SHIFTED, Kind, Register
 from skep.verifier.states.slots import SLOT_SIZE
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ What = Literal[
     "filled",
     "changed",  # by arithmetic
     "compared",
+    "widened",  # made any number, where a loop goes round whose rounds are not counted
     "invalidated",  # by a call elsewhere
     "begins before",  # where the path is known from
 ]
@@ -139,11 +141,15 @@ class Trail:
         match None if row is None else row.meaning:
             case Call() | Exit() if following.top != top:
                 return self._over_frames(at, place)
+            case MayGoto() if _widens(before, after):
+                return event("widened"), place
             case Call():
                 if here and place.index == 0:
                     return event("returned"), place
                 if here and 1 <= place.index <= 5:
                     return event("cleared"), place
+                if _widens(before, after):
+                    return event("widened"), place
                 if before is not after:
                     return event("invalidated" if after.kind is not before.kind else "compared"), place
             case Alu(operation=operation) if here and place.index == instruction.dst:
@@ -202,6 +208,8 @@ class Trail:
         def event(what: What) -> Event:
             return Event(what, at, place, value_before, value_after)
 
+        if place.frame < min(before.top, following.top) + 1 and _widens(value_before, value_after):
+            return event("widened"), place
         if following.top > before.top:
             if place.frame == following.top:
                 if not place.is_slot and 1 <= place.index <= 5:
@@ -226,6 +234,11 @@ class Trail:
         if place >= 0:
             return None
         return Place(pointer.frame, (-place - 1) // SLOT_SIZE, is_slot=True)
+
+
+def _widens(before: Register, after: Register) -> bool:
+    """Whether a number became any: what a loop makes of those that differ from round to round."""
+    return after is ANY_NUMBER and before is not ANY_NUMBER and before.kind is Kind.SCALAR
 
 
 def _says_as_much(one: Register, other: Register) -> bool:

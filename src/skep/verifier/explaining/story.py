@@ -15,7 +15,7 @@ from skep.isa.meaning import Alu, Branch, Call, Load, LoadAcquire
 from skep.objects.spec import SourceLine
 from skep.verifier.answers.listing import Listing
 from skep.verifier.explaining.origin import Event, Place, Trail
-from skep.verifier.explaining.words import kind_words, words
+from skep.verifier.explaining.words import kind_words, singular, words
 from skep.verifier.states.register import MAYBE_NULL, Kind, Register
 from skep.verifier.states.state import R10
 
@@ -84,7 +84,7 @@ class Story:
     def _step(self, at: int, order: int, what: str) -> Step:
         slot = self.trail.moments[at].index
         text = self.listing.text(slot) if order else f"{self.listing.function_at(slot)}()"
-        return Step(slot, text, what, self.listing.source(slot))
+        return Step(slot, text, singular(what), self.listing.source(slot))
 
     def tell(self, at: int, what: str, order: int = 1) -> None:
         """Tell of a moment, unless something has been told of it; with ``order`` 0 of what was before it."""
@@ -215,7 +215,9 @@ class Story:
             case "returned":
                 return self._returned(event)
             case "cleared":
-                return f"the call of {self._callee(event.at)} leaves nothing in {name}: r1 to r5 do not survive calls"
+                callee = self.listing.callee(self.trail.moments[event.at].index)
+                what = f"the call of {callee}" if callee is not None else "the packet load, which is a call inside,"
+                return f"{what} leaves nothing in {name}: r1 to r5 do not survive calls"
             case "invalidated":
                 return self._invalidated(event, name)
             case "overwritten":
@@ -226,6 +228,11 @@ class Story:
                 return self._changed(event, name)
             case "compared":
                 return self._compared(event, name)
+            case "widened":
+                return (
+                    f"the loop goes round, and its rounds are not counted: {name}, {words(event.before)} so far, may "
+                    f"be any number in the next"
+                )
             case _:
                 return ""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from skep.isa.meaning import Branch
+from skep.isa.meaning import Alu, Branch
 from skep.programs import KINDS
 from skep.verifier.contexts.context_tables import table_of
 from skep.verifier.explaining.origin import Event, Place
@@ -19,8 +19,9 @@ from skep.verifier.explaining.telling import (
     is_access,
     loaded_again,
     lost_bound,
+    register_story,
     size_of,
-    usual,
+    uncounted_round,
     usual_register,
 )
 from skep.verifier.explaining.words import kind_words, number_words, plain, words
@@ -35,10 +36,19 @@ _FARTHEST = 0xFFFF
 
 def packet(case: Case) -> str | None:
     """An access to the packet beyond what was compared."""
-    story = usual_register(case)
     access = case.detail(r"off=(-?\d+) size=(-?\d+), R\d+\(id=(\d+),off=-?\d+,r=(-?\d+)\)")
+    story = usual_register(case)
     register = case.register
-    if story is None or access is None or register is None:
+    if access is None or register is None:
+        return None
+    moved = int(access[1]) if story is None else case.held(register).offset
+    if int(access[3]) == 0 and max(moved, int(access[1]) + int(access[2])) > _FARTHEST:
+        return (
+            f"A comparison with data_end counts for {_FARTHEST:,} bytes of the packet at most, and this path goes on "
+            f"beyond them: give the loop a fixed number of rounds, and compare in each: "
+            f"for (i = 0; i < 1500; i++) {{ if (p + {access[2]} > data_end) break; ... }}."
+        )
+    if story is None:
         return None
     pointer = case.held(register)
     offset, size, known = int(access[1]), int(access[2]), int(access[4])
@@ -91,22 +101,22 @@ def _extent_set_at(case: Case, register: int) -> Event | None:
 
 def outside(case: Case) -> str | None:
     """An access that may leave a map value or other memory."""
-    story = case.story
-    register = case.register
-    if story is None or register is None:
-        return usual(case)
-    events = story.value(register)
-    story.branches(most=1)
+    told = register_story(case)
+    if told is None:
+        return None
+    _, register, events = told
     access = case.detail(r"(?:value_size|mem_size|key_size)=(\d+) off=(-?\d+) size=(-?\d+)")
     if access is None:
         return None
     limit, offset, size = int(access[1]), int(access[2]), int(access[3])
     pointer = case.held(register)
     what = kind_words(pointer)
+    if not size:
+        return f"An access of 0 bytes to {what} is asked for here, and none is permitted: pass a size of at least 1."
     if pointer.scalar.is_constant:
         if offset < 0:
             return f"The access starts {-offset} bytes before {what}: offsets from 0 to {limit - size} are possible."
-        return (
+        return _moved_each_round(case, events, limit, what) or (
             f"{what[0].upper()}{what[1:]} has {limit} bytes, and the access goes to byte {offset + size - 1}: use an "
             f"offset of at most {limit - size}, or make the value larger."
             if limit >= size and pointer.kind is Kind.MAP_VALUE
@@ -118,6 +128,29 @@ def outside(case: Case) -> str | None:
             f"{plain(pointer.scalar.smin)}."
         )
     return _bound(case, events, limit - size - (offset - pointer.scalar.umax), limit, what)
+
+
+def _moved_each_round(case: Case, events: list[Event], limit: int, what: str) -> str | None:
+    """What keeps a pointer inside that moves on with each round of a loop whose rounds are not counted."""
+    at = uncounted_round(case)
+    story = case.story
+    if at is None or story is None:
+        return None
+    added = story.operand_events(events)
+    moves = added[1] if added is not None else events
+    moved = next((event for event in moves if event.what == "changed"), None)
+    row = None if moved is None else story.trail.row(moved.at)
+    if moved is None or row is None or not isinstance(row.meaning, Alu) or row.operand == "src":
+        return None
+    stride = story.trail.instruction(moved.at).imm
+    if row.meaning.operation != "add" or stride <= 0:
+        return None
+    story.tell(at, "the loop goes round, and its rounds are not counted")
+    return (
+        f"r{moved.place.index} moves on by {stride} at {case.place_of(moved)} in each round of the loop at "
+        f"{case.place(story.trail.moments[at].index)}, whose rounds are not counted: count them, and compare before "
+        f"the access: if (i >= {max(limit // stride, 1)}) break; {what} has {limit} bytes."
+    )
 
 
 def _bound(case: Case, events: list[Event], largest: int, limit: int, what: str) -> str | None:
@@ -150,12 +183,10 @@ def _bound(case: Case, events: list[Event], largest: int, limit: int, what: str)
 
 def unbounded(case: Case) -> str | None:
     """An offset without an upper end."""
-    story = case.story
-    register = case.register
-    if story is None or register is None:
-        return usual(case)
-    events = story.value(register)
-    story.branches(most=1)
+    told = register_story(case)
+    if told is None:
+        return None
+    _, register, events = told
     pointer = case.held(register)
     limit = size_of(pointer)
     size = access_size(case)
@@ -168,12 +199,10 @@ def unbounded(case: Case) -> str | None:
 
 def negative(case: Case) -> str | None:
     """An offset or size that may be below 0."""
-    story = case.story
-    register = case.register
-    if story is None or register is None:
-        return usual(case)
-    events = story.value(register)
-    story.branches(most=1)
+    told = register_story(case)
+    if told is None:
+        return None
+    story, register, events = told
     held = case.held(register)
     name, where = register, case.here
     if held.is_pointer:
@@ -200,12 +229,10 @@ def negative(case: Case) -> str | None:
 
 def null(case: Case) -> str | None:
     """A pointer that may be null is followed."""
-    story = case.story
-    register = case.register
-    if story is None or register is None:
-        return usual(case)
-    events = story.value(register)
-    story.branches(most=1)
+    told = register_story(case)
+    if told is None:
+        return None
+    story, _, events = told
     for event in events:
         if event.what == "returned":
             slot = story.trail.moments[event.at].index
@@ -218,12 +245,10 @@ def null(case: Case) -> str | None:
 
 def number_followed(case: Case) -> str | None:
     """A number is used as a pointer."""
-    story = case.story
-    register = case.register
-    if story is None or register is None:
-        return usual(case)
-    events = story.value(register)
-    story.branches(most=1)
+    told = register_story(case)
+    if told is None:
+        return None
+    story, _, events = told
     for event in events:
         if event.what == "invalidated":
             slot = story.trail.moments[event.at].index
@@ -277,12 +302,10 @@ def stack(case: Case) -> str | None:
 
 def variable_stack(case: Case) -> str | None:
     """A local array is indexed with what may be outside."""
-    story = case.story
-    register = case.register
-    if story is None or register is None:
-        return usual(case)
-    events = story.value(register)
-    story.branches(most=1)
+    told = register_story(case)
+    if told is None:
+        return None
+    story, register, events = told
     found = story.operand_events(events)
     if found is None:
         return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from skep.isa.meaning import Branch
 from skep.verifier.explaining.origin import Place
-from skep.verifier.explaining.telling import loaded_again, lost_bound, usual, usual_register
+from skep.verifier.explaining.telling import loaded_again, lost_bound, register_story, usual, usual_register, widened
 from skep.verifier.explaining.words import words
 from skep.verifier.numbers.scalar import signed64
 from skep.verifier.states.register import Kind
@@ -38,7 +38,7 @@ def unbounded_math(case: Case) -> str | None:
         return usual(case)
     events = story.value(number)
     story.branches(most=1)
-    known = loaded_again(case, events) or lost_bound(case, events)
+    known = loaded_again(case, events) or lost_bound(case, events) or widened(case, events)
     if known is not None:
         return known
     scalar = case.held(number).scalar
@@ -66,18 +66,18 @@ def constant_math(case: Case) -> str | None:
 
 def never_written(case: Case) -> str | None:
     """A register is read that holds nothing."""
-    story = case.story
-    register = case.register
-    if story is None or register is None:
-        return usual(case)
-    events = story.value(register)
-    story.branches(most=3)
+    told = register_story(case, branches=3)
+    if told is None:
+        return None
+    story, register, events = told
     for event in events:
         if event.what == "cleared":
             slot = story.trail.moments[event.at].index
+            callee = case.listing.callee(slot)
+            what = f"The call of {callee}" if callee is not None else "The packet load"
             return (
-                f"The call of {case.listing.callee(slot)} at {case.place(slot)} leaves nothing in r1 to r5: keep the "
-                f"value in r6 to r9 (a variable that is used on both sides of the call), or load it again."
+                f"{what} at {case.place(slot)} leaves nothing in r1 to r5: keep the "
+                f"value in r6 to r9 (a variable that is used on both sides of it), or load it again."
             )
     if register == 0:
         return f"Set the return value on this path before {case.here}: return 0; where the function ends."

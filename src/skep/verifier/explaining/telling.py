@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from skep.isa.meaning import Alu, Atomic, Branch, Load, LoadAcquire, Store, StoreRelease
+from skep.isa.meaning import Alu, Atomic, Branch, Load, LoadAcquire, MayGoto, Store, StoreRelease
+from skep.objects.spec import KfuncReference
+from skep.stdlib.kfuncs import KFUNCS, KfuncFlag
 from skep.verifier.explaining.origin import Event, Place
 from skep.verifier.explaining.story import Story
 from skep.verifier.explaining.words import words
@@ -37,6 +39,20 @@ def usual_register(case: Case) -> Story | None:
     """Tell the usual things; the story, if there is one."""
     usual(case)
     return case.story
+
+
+def register_story(case: Case, branches: int = 1) -> tuple[Story, int, list[Event]] | None:
+    """Tell how the register that the message names came to hold what it does, and the last ``branches``.
+
+    The story, the register and its events; None where there is no story or no register: then the usual was told.
+    """
+    story, register = case.story, case.register
+    if story is None or register is None:
+        usual(case)
+        return None
+    events = story.value(register)
+    story.branches(most=branches)
+    return story, register, events
 
 
 def operand_register(story: Story) -> int | None:
@@ -162,3 +178,42 @@ def lost_bound(case: Case, events: Sequence[Event]) -> str | None:
             f"(if (x > MAXIMUM) return ...;), or use a mask."
         )
     return None
+
+
+def uncounted_round(case: Case) -> int | None:
+    """The moment at which a loop last went round whose rounds the verifier does not count; None if there is none.
+
+    Those are loops over iterators, with ``may_goto``, and callbacks that a helper calls again.
+    """
+    story = case.story
+    if story is None:
+        return None
+    trail = story.trail
+    seen: dict[int, int] = {}
+    for at in range(story.at - 1, -1, -1):
+        moment, row = trail.moments[at], trail.row(at)
+        reference = case.spec.references.get(moment.index)
+        goes_round = row is not None and (
+            isinstance(row.meaning, MayGoto)
+            or (isinstance(reference, KfuncReference) and bool(_flags(reference.name) & KfuncFlag.ITER_NEXT))
+            or trail.moments[at + 1].state.callback_turns > moment.state.callback_turns
+        )
+        if goes_round and seen.setdefault(moment.index, at) != at:
+            return seen[moment.index]
+    return None
+
+
+def _flags(name: str) -> KfuncFlag:
+    row = KFUNCS.get(name)
+    return KfuncFlag.NONE if row is None else row.flags
+
+
+def widened(case: Case, events: Sequence[Event]) -> str | None:
+    """What to do about a number that an uncounted loop made any."""
+    event = next((one for one in events if one.what == "widened"), None)
+    if event is None:
+        return None
+    return (
+        f"The rounds of the loop at {case.place_of(event)} are not counted, so that what changes from round to round "
+        f"may be any number: compare it in every round, before it is used (if (i >= MAXIMUM) break;)."
+    )

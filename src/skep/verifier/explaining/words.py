@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from skep.verifier.maps.facts import MapFacts
 from skep.verifier.numbers.scalar import S32_MAX, S32_MIN, S64_MAX, S64_MIN, U32, Scalar, signed64
 from skep.verifier.numbers.tnum import U64
@@ -36,6 +38,11 @@ _KINDS = {
 def plain(value: int) -> str:
     """A number as people write it: decimal where that is short."""
     return str(value) if abs(value) < _LARGEST_DECIMAL else f"{'-' if value < 0 else ''}{abs(value):#x}"
+
+
+def singular(text: str) -> str:
+    """A sentence in which one byte or argument is not called several."""
+    return re.sub(r"\b1 (byte|argument)s\b", r"1 \1", text)
 
 
 def range_text(number: Scalar) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from skep.btf.types import Composite
 from skep.objects.kinds import ProgramType
 from skep.verifier.answers.text import tnum_text
 from skep.verifier.contexts import table_stores
@@ -101,6 +102,8 @@ def access(explorer: Explorer, access: Access) -> Register | None:
         return None
     if access.is_store:
         _check_store(explorer, type, offset, access.size)
+    if not isinstance(type.btf[type.id], Composite):
+        raise Rejection(f"Type '{type.name}' is not a struct", register=index)
     try:
         place = type.table.member_at(type, offset, access.size)
     except OutsideError as outside:
@@ -112,7 +115,8 @@ def _check_store(explorer: Explorer, type: KernelType, offset: int, size: int) -
     program = explorer.context.type
     if program not in _WRITERS:
         raise Rejection("only read is supported", type=type.name)
-    if type.name in ("nf_conn", "nf_conn___init"):
+    # A module that tracks connections may have several structures of that name; it goes by the first.
+    if type.name in ("nf_conn", "nf_conn___init") and type is type.table.find_struct(type.name):
         # The mark is all that may be written, and where it lies depends on the kernel's configuration.
         tracked = type.table.find_struct("nf_conn")
         mark = None if tracked is None else tracked.btf.member(tracked.id, "mark")

@@ -9,8 +9,10 @@ Linux 6.18.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,10 +42,13 @@ if TYPE_CHECKING:
 
 #: Where a kernel tells its types.
 _RUNNING = Path("/sys/kernel/btf/vmlinux")
+_SYMBOLS = Path("/proc/kallsyms")
 #: Made by tools/compact_kernel_btf.py.
 _CARRIED = Path(__file__).parent / "data" / "linux-6.18.btf.xz"
 #: The tag on functions that programs may call.
 _KFUNC = "bpf_kfunc"
+#: What gives the types of a kernel's modules.
+Modules = Callable[[], Sequence[Btf]]
 #: How deep structures are walked into; damaged types may be circular.
 _DEPTH = 32
 
@@ -138,11 +143,17 @@ class OutsideError(Exception):
 
 
 class TypeTable:
-    """The types of one BTF, each as one `KernelType`."""
+    """The types of one BTF, each as one `KernelType`.
 
-    def __init__(self, btf: Btf, *, of_kernel: bool) -> None:
+    Of a kernel, ``modules`` gives the types of its modules, which are asked for where the kernel itself has no such
+    thing. Those continue the kernel's: what a module's table has of the kernel's types are the kernel's own.
+    """
+
+    def __init__(self, btf: Btf, *, of_kernel: bool, base: TypeTable | None = None, modules: Modules = tuple) -> None:
         self.btf = btf
         self.of_kernel = of_kernel
+        self._base = base
+        self._given_modules = modules
         #: Of a program: the fields with rules of their own of its structs, by type id, once they were looked for.
         self.fields: Mapping[int, Fields] = {}
         self._types: dict[int, KernelType] = {}
@@ -158,17 +169,49 @@ class TypeTable:
     def type(self, type_id: int) -> KernelType:
         """The type with an id, without typedefs and qualifiers on it."""
         type_id = self.btf.resolve_id(type_id)
+        if self._base is not None and not self.owns(type_id):
+            return self._base.type(type_id)
         found = self._types.get(type_id)
         if found is None:
             found = self._types[type_id] = KernelType(self, type_id, self.btf[type_id].name)
         return found
 
+    @cached_property
+    def modules(self) -> tuple[TypeTable, ...]:
+        """The types of the kernel's modules."""
+        return tuple(TypeTable(one, of_kernel=self.of_kernel, base=self) for one in self._given_modules())
+
+    def owns(self, type_id: int) -> bool:
+        """Whether a type is this table's own, not one of the kernel that a module continues."""
+        return self._base is None or type_id >= len(self._base.btf)
+
+    def find(self, name: str, *kinds: Kind) -> tuple[TypeTable, int] | None:
+        """The type of that name in the kernel, or else in one of its modules, with the table that has it."""
+        for table in self._with_modules():
+            found = table.btf.find(name, *kinds)
+            if found is not None:
+                return table, found
+        return None
+
+    def _with_modules(self) -> Iterator[TypeTable]:
+        """This table, and if that is not enough its modules', which are read only then."""
+        yield self
+        yield from self.modules
+
     def find_struct(self, name: str) -> KernelType | None:
         """The struct or union of that name, or None."""
         if name not in self._structs:
-            found = self.btf.find(name, Kind.STRUCT, Kind.UNION)
-            self._structs[name] = None if found is None else self.type(found)
+            found = self.find(name, Kind.STRUCT, Kind.UNION)
+            self._structs[name] = None if found is None else found[0].type(found[1])
         return self._structs[name]
+
+    def find_program_table(self, name: str) -> KernelType | None:
+        """The structure of that name if the kernel, or a module, takes it as a table of programs."""
+        for table in self._with_modules():
+            if table.btf.find(f"bpf_struct_ops_{name}", Kind.STRUCT) is not None:
+                found = table.btf.find(name, Kind.STRUCT)
+                return None if found is None else table.type(found)
+        return None
 
     def struct(self, name: str) -> KernelType:
         """The struct of that name. Raises UnsupportedError where these types do not have it."""
@@ -180,8 +223,8 @@ class TypeTable:
     def function(self, name: str) -> Parameters | None:
         """The function of that name, or None."""
         if name not in self._functions:
-            found = self.btf.find(name, Kind.FUNC)
-            self._functions[name] = None if found is None else self.function_of(found)
+            found = self.find(name, Kind.FUNC)
+            self._functions[name] = None if found is None else found[0].function_of(found[1])
         return self._functions[name]
 
     def function_of(self, type_id: int) -> Parameters | None:
@@ -230,8 +273,8 @@ class TypeTable:
         key = (type_name, list_name)
         found = self._listed.get(key)
         if found is None:
-            lists = self.find_struct(f"{type_name}__{list_name}")
-            members = () if lists is None else self.btf.members(lists.id)
+            lists = self.btf.find(f"{type_name}__{list_name}", Kind.STRUCT)
+            members = () if lists is None else self.btf.members(lists)
             found = self._listed[key] = frozenset(member.name for member in members)
         return found
 
@@ -434,9 +477,9 @@ def same_type(one: KernelType, other: KernelType) -> bool:
 
 
 @lru_cache(maxsize=4)
-def kernel_table(btf: Btf) -> TypeTable:
-    """The table of a kernel's types; the same one each time."""
-    return TypeTable(btf, of_kernel=True)
+def kernel_table(btf: Btf, modules: Modules = tuple) -> TypeTable:
+    """The table of a kernel's types, with what gives those of its modules; the same one each time."""
+    return TypeTable(btf, of_kernel=True, modules=modules)
 
 
 @cache
@@ -448,6 +491,40 @@ def default_types() -> Btf:
         except SkepError:
             pass
     return carried_types()
+
+
+def has_symbol(name: str) -> bool | None:
+    """Whether the kernel that `default_types` are of has a symbol of that name; None where nobody tells.
+
+    Some functions that its types name are not there any more: they were built into all their callers.
+    """
+    found = _symbols()
+    return name in found if found and default_types() is not carried_types() else None
+
+
+@cache
+def _symbols() -> frozenset[str]:
+    try:
+        text = _SYMBOLS.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return frozenset()
+    return frozenset(line.split(maxsplit=3)[2] for line in text.splitlines())
+
+
+@cache
+def default_modules() -> Sequence[Btf]:
+    """The types of the running kernel's modules, where its own are those that `default_types` gives."""
+    base = default_types()
+    if base is carried_types():
+        return ()
+    found = []
+    for file in sorted(_RUNNING.parent.iterdir()):
+        if file.name == _RUNNING.name:
+            continue
+        # One that goes meanwhile, or does not fit this kernel, has nothing to say.
+        with suppress(SkepError):
+            found.append(read_btf(str(file), base))
+    return found
 
 
 @cache

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from skep.btf.types import Composite
 from skep.isa.meaning import Load, Store
 from skep.verifier.answers.text import tnum_text
 from skep.verifier.holding import locks, references, sections
@@ -19,7 +20,7 @@ from skep.verifier.kernel.kernel_types import KernelType, same_type
 from skep.verifier.maps.facts import MapFacts
 from skep.verifier.maps.map_fields import Fields, SpecialField, fields_of
 from skep.verifier.numbers.scalar import signed64
-from skep.verifier.rejection import NotCovered, Rejection
+from skep.verifier.rejection import Rejection
 from skep.verifier.states.register import (
     ALLOCATED,
     ANY_NUMBER,
@@ -27,6 +28,7 @@ from skep.verifier.states.register import (
     NON_OWNING,
     PERCPU,
     RCU,
+    READ_ONLY,
     TRUSTED,
     UNTRUSTED,
     Kind,
@@ -172,14 +174,27 @@ def exchange(explorer: Explorer) -> Register:
 
 def of_this_cpu(explorer: Explorer) -> Register:
     """``bpf_this_cpu_ptr``: the running CPU's own of what every CPU has one of."""
-    return register(Kind.OBJECT, flags=ALLOCATED | RCU, subject=_percpu_object(explorer))
+    target = _percpu_object(explorer)
+    return _variable(explorer, target, 0) if target.of_kernel else _own(target)
 
 
 def of_cpu(explorer: Explorer) -> Register:
     """``bpf_per_cpu_ptr``: one CPU's own. That there may be no such CPU is not asked for of a program's objects."""
     target = _percpu_object(explorer)
     readable(explorer, 2)
+    return _variable(explorer, target, MAYBE_NULL) if target.of_kernel else _own(target)
+
+
+def _own(target: KernelType) -> Register:
     return register(Kind.OBJECT, flags=ALLOCATED | RCU, subject=target)
+
+
+def _variable(explorer: Explorer, target: KernelType, flags: int) -> Register:
+    """One CPU's part of a variable of the kernel: an object, or memory that may only be read."""
+    id = explorer.new_id() if flags else 0
+    if isinstance(target.btf[target.id], Composite):
+        return register(Kind.OBJECT, id=id, flags=flags, subject=target)
+    return register(Kind.MEMORY, id=id, extent=target.size, flags=flags | READ_ONLY)
 
 
 def _percpu_object(explorer: Explorer) -> KernelType:
@@ -190,8 +205,6 @@ def _percpu_object(explorer: Explorer) -> KernelType:
         raise _type_rejection(1, pointer, "percpu_ptr_, percpu_rcu_ptr_, percpu_trusted_ptr_")
     target = pointer.subject
     assert isinstance(target, KernelType)
-    if target.of_kernel:
-        raise NotCovered(f"per-CPU variables of the kernel ({target.name})")
     return target
 
 

@@ -60,7 +60,15 @@ _ALIGNMENTS: Final = {name: alignment for name, (_, alignment) in _STRUCTURES.it
 
 #: Structs of the kernel that have a destructor, so that a map can keep a reference to one.
 _DESTRUCTIBLE: Final = frozenset(
-    {"task_struct", "cgroup", "bpf_cpumask", "bpf_crypto_ctx", "prog_test_ref_kfunc", "prog_test_member"}
+    {
+        "task_struct",
+        "cgroup",
+        "bpf_cpumask",
+        "bpf_crypto_ctx",
+        "sk_buff",
+        "prog_test_ref_kfunc",
+        "prog_test_member",
+    }
 )
 
 _T = MapType

@@ -99,11 +99,6 @@ def signed_of(value: int, size: int) -> int:
     return value - (1 << bits) if value >> (bits - 1) else value
 
 
-def unknown_of_size(size: int) -> Scalar:
-    """Any number of ``size`` bytes, zeros above: what a load from memory gives."""
-    return zero_extended(UNKNOWN, size)
-
-
 @lru_cache(maxsize=_MEMO)
 def compute(operation: str, width: int, a: Scalar, b: Scalar) -> Scalar:
     """All results of the ALU ``operation`` (its name in the instruction table) on ``width`` bits, 32 or 64."""

@@ -2,14 +2,13 @@
 
 A typed variable is a per-CPU object, an object or plain memory that may only be read; a variable without type is a
 number. Weak names that the kernel does not have are 0. Linux finds the address of a typed variable in its table of
-symbols, which holds variables only if it was built with all of them; where that table cannot be read, it is taken to
-hold them. Rules and messages were observed on Linux 6.18.
+symbols, which holds variables only if it was built with all of them; where that table cannot be read, or the program
+is for another kernel, it is taken to hold them. Rules and messages were observed on Linux 6.18.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from skep.btf.kinds import Kind as BtfKind
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from skep.verifier.context import Context
     from skep.verifier.kernel.kernel_types import TypeTable
 
-_SYMBOLS: Final = Path("/proc/kallsyms")
 _PER_CPU: Final = ".data..percpu"
 
 
@@ -34,22 +32,22 @@ def loaded(context: Context, slot: int, instructions: Instructions) -> Register 
     reference = context.spec.references.get(slot)
     match reference:
         case KsymReference(name=name, weak=weak, type_id=0):
-            return ANY_NUMBER if _is_listed(name) or not weak else NULL
+            return NULL if weak and context.has_symbol(name) is False else ANY_NUMBER
         case KsymReference(name=name, weak=weak) | KfuncReference(name=name, weak=weak):
-            return _named(context.kernel_types, name, weak, slot)
+            return _named(context, name, weak, slot)
         case _:
             low, high = instructions[slot], instructions[slot + 1]
             if low.src != _BTF_ID:
                 return None
             if wide_immediate(low, high) >> 32:
                 raise Rejection("invalid module BTF object FD specified.", instruction=slot)
-            return _of_type(context.kernel_types, low.imm, slot)
+            return _of_type(context, context.kernel_types, low.imm, slot)
 
 
-def _named(types: TypeTable, name: str, weak: bool, slot: int) -> Register:
-    found = types.btf.find(name, BtfKind.VAR, BtfKind.FUNC)
+def _named(context: Context, name: str, weak: bool, slot: int) -> Register:
+    found = context.kernel_types.find(name, BtfKind.VAR, BtfKind.FUNC)
     if found is not None:
-        return _of_type(types, found, slot)
+        return _of_type(context, *found, slot)
     if not weak:
         raise NotCovered(f"kernel symbol {name}, which the kernel's types do not have", instruction=slot)
     return NULL
@@ -59,13 +57,13 @@ def _named(types: TypeTable, name: str, weak: bool, slot: int) -> Register:
 _BTF_ID: Final = 3
 
 
-def _of_type(types: TypeTable, type_id: int, slot: int) -> Register:
+def _of_type(context: Context, types: TypeTable, type_id: int, slot: int) -> Register:
     if not 0 <= type_id < len(types.btf):
         raise Rejection(f"ldimm64 insn specifies invalid btf_id {type_id}.", instruction=slot)
     type = types.btf[type_id]
     if not isinstance(type, Variable | Function):
         raise Rejection(f"pseudo btf_id {type_id} in ldimm64 isn't KIND_VAR or KIND_FUNC", instruction=slot)
-    if not _is_listed(type.name):
+    if context.has_symbol(type.name) is False:
         raise Rejection(f"ldimm64 failed to find the address for kernel symbol '{type.name}'.", instruction=slot)
     if isinstance(type, Function):
         return register(Kind.MEMORY, flags=READ_ONLY)
@@ -83,21 +81,7 @@ def _of_type(types: TypeTable, type_id: int, slot: int) -> Register:
 @cache
 def _per_cpu(types: TypeTable) -> frozenset[int]:
     """The variables of which each CPU has its own."""
-    section = types.btf.find(_PER_CPU, BtfKind.DATASEC)
-    found = types.btf[section] if section is not None else None
+    # A module has a section of that name beside its kernel's.
+    sections = [one for one in types.btf.find_all(_PER_CPU, BtfKind.DATASEC) if types.owns(one)]
+    found = types.btf[sections[0]] if sections else None
     return frozenset(one.variable for one in found.variables) if isinstance(found, DataSection) else frozenset()
-
-
-@cache
-def _listed() -> frozenset[bytes]:
-    """All names in the running kernel's table of symbols; none where it cannot be read."""
-    try:
-        lines = _SYMBOLS.read_bytes().splitlines()
-    except OSError:
-        return frozenset()
-    return frozenset(line.split()[2] for line in lines if line.count(b" ") >= 2)
-
-
-def _is_listed(name: str) -> bool:
-    names = _listed()
-    return not names or name.encode() in names

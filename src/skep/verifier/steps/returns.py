@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from skep import programs
 from skep.objects.kinds import AttachType, ProgramType
-from skep.verifier.contexts.attachment import returns_pointer, security_range
+from skep.verifier.contexts.program_tables import returned_object
+from skep.verifier.contexts.security_hooks import permitted_range
 from skep.verifier.holding import sections
 from skep.verifier.numbers.scalar import S64_MAX, S64_MIN, Scalar
-from skep.verifier.rejection import NotCovered, Rejection
+from skep.verifier.rejection import Rejection
 from skep.verifier.states.register import NOTHING, Kind, Register
+from skep.verifier.steps.accesses import check_unmodified
 from skep.verifier.steps.checks import readable
 from skep.verifier.steps.step import END
 
@@ -21,70 +24,26 @@ _SCALAR: Final = Kind.SCALAR
 _STACK: Final = Kind.STACK
 
 _T, _A = ProgramType, AttachType
-_ONE = (1, 1)
-_SWITCH = (0, 1)
+_NULL = (0, 0)
 
-#: The least and greatest value that programs of a type may return; types that are missing may return anything.
-_RANGES: dict[ProgramType, tuple[int, int]] = {
-    _T.CGROUP_SKB: _SWITCH,
-    _T.CGROUP_SOCK: _SWITCH,
-    _T.CGROUP_SOCK_ADDR: _SWITCH,
-    _T.CGROUP_DEVICE: _SWITCH,
-    _T.CGROUP_SYSCTL: _SWITCH,
-    _T.CGROUP_SOCKOPT: _SWITCH,
-    _T.SOCK_OPS: _SWITCH,
-    _T.SK_LOOKUP: _SWITCH,
-    _T.NETFILTER: _SWITCH,
-}
-#: The same for attach types that differ.
-_ATTACH_RANGES: dict[AttachType, tuple[int, int]] = {
-    _A.CGROUP_INET_EGRESS: (0, 3),
-    _A.CGROUP_INET4_BIND: (0, 3),
-    _A.CGROUP_INET6_BIND: (0, 3),
-    **dict.fromkeys(
-        (
-            _A.CGROUP_UDP4_RECVMSG,
-            _A.CGROUP_UDP6_RECVMSG,
-            _A.CGROUP_UNIX_RECVMSG,
-            _A.CGROUP_INET4_GETPEERNAME,
-            _A.CGROUP_INET6_GETPEERNAME,
-            _A.CGROUP_UNIX_GETPEERNAME,
-            _A.CGROUP_INET4_GETSOCKNAME,
-            _A.CGROUP_INET6_GETSOCKNAME,
-            _A.CGROUP_UNIX_GETSOCKNAME,
-        ),
-        _ONE,
-    ),
-    _A.TRACE_KPROBE_SESSION: _SWITCH,
-    _A.TRACE_UPROBE_SESSION: _SWITCH,
-}
-_TRACING_RANGES: dict[AttachType | None, tuple[int, int]] = {
-    _A.TRACE_FENTRY: (0, 0),
-    _A.TRACE_FEXIT: (0, 0),
-    _A.TRACE_ITER: _SWITCH,
-}
-_BY_ATTACH = frozenset({_T.CGROUP_SKB, _T.CGROUP_SOCK_ADDR, _T.KPROBE})
+#: What is said last of a program that does not return 1 where nothing is returned.
+_NOTE: Final = "Note, BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!"
 
 
 def return_range(context: Context) -> tuple[int, int] | None:
     """What a program may return, or None if anything."""
-    program, attach_type = context.type, context.attach_type
-    match program:
-        case _T.TRACING:
-            return _TRACING_RANGES.get(attach_type)
-        case _T.LSM:
-            return security_range(context) if context.rules.security_ranges else None
-        case _T.STRUCT_OPS:
-            if returns_pointer(context):
-                raise NotCovered("a member of a table of programs that returns a pointer")
+    match context.type:
+        case _T.LSM if context.replaces:
             return None
-        case _T.EXT:
-            raise NotCovered("return values of programs that replace a function")
-        case _:
-            pass
-    if program in _BY_ATTACH and attach_type in _ATTACH_RANGES:
-        return _ATTACH_RANGES[attach_type]
-    return _RANGES.get(program)
+        case _T.LSM:
+            return permitted_range(context) if context.rules.security_ranges else None
+        case _T.STRUCT_OPS:
+            # A member that returns a pointer may always return none.
+            return None if returned_object(context) is None else _NULL
+        case _T.RAW_TRACEPOINT | _T.RAW_TRACEPOINT_WRITABLE if context.replaces:
+            return (0, 0)
+        case program:
+            return programs.return_range(program, context.attach_type)
 
 
 def leave(explorer: Explorer) -> int:
@@ -99,14 +58,18 @@ def leave(explorer: Explorer) -> int:
     return END
 
 
-def check_nothing_held(explorer: Explorer, prefix: str, *, locks: bool = True) -> None:
+def check_nothing_held(explorer: Explorer, prefix: str, *, locks: bool = True, thrown: bool = False) -> None:
     """Refuse to leave with something acquired that was not given back."""
     state = explorer.state
     if locks and state.locks:
         raise Rejection(f"{prefix} cannot be used inside bpf_spin_lock-ed region")
-    if state.references:
-        details = [f"Unreleased reference id={one.id} alloc_insn={one.instruction}" for one in state.references]
-        raise Rejection(f"{prefix} would lead to reference leak", *details, references=state.references)
+    left = state.references
+    if left and explorer.context.type is _T.STRUCT_OPS and not thrown:
+        # What is returned goes to the kernel, and whether it is what the kernel asks for is looked at later.
+        left = tuple(one for one in left if one.id != explorer.registers[0].reference)
+    if left:
+        details = [f"Unreleased reference id={one.id} alloc_insn={one.instruction}" for one in left]
+        raise Rejection(f"{prefix} would lead to reference leak", *details, references=left)
     if locks:
         sections.check_none_open(explorer, prefix)
 
@@ -133,6 +96,7 @@ def _return_to_caller(explorer: Explorer) -> int:
     state = explorer.state
     frames = state.frames
     callee, caller = frames[-1], frames[-2]
+    explorer.liveness.left(state)
     # A function whose result nobody uses need not have one: clang leaves r0 alone in it.
     result = callee.registers[0]
     if result.kind is _STACK:
@@ -169,6 +133,9 @@ def check_result(explorer: Explorer, index: int) -> None:
     limits = None if is_function else return_range(context)
     readable(explorer, index)
     result = explorer.registers[index]
+    if not is_function and _is_handed_back(context, result):
+        check_unmodified(index, result)
+        return
     if is_function and result.kind is not _SCALAR:
         raise Rejection(
             f"At subprogram exit the register R{index} is not a scalar value ({result.type_name})", register=index
@@ -185,7 +152,16 @@ def check_result(explorer: Explorer, index: int) -> None:
         # A security hook returns an int: the upper half is not looked at.
         least, greatest = result.scalar.smin32, result.scalar.smax32
     if not (low <= least and greatest <= high):
-        raise Rejection(_outside(place, f"R{index}", result.scalar, limits), register=index, limits=limits)
+        message = _outside(place, f"R{index}", result.scalar, limits)
+        if context.attach_type is _A.LSM_CGROUP and context.hook.is_void:
+            raise Rejection(_NOTE, message, register=index, limits=limits)
+        raise Rejection(message, register=index, limits=limits)
+
+
+def _is_handed_back(context: Context, result: Register) -> bool:
+    """Whether a program gives the kernel the object that it asks for."""
+    wanted = returned_object(context) if context.type is _T.STRUCT_OPS else None
+    return wanted is not None and bool(result.reference) and result.subject is wanted
 
 
 def _check_later_result(explorer: Explorer, limits: tuple[int, int], index: int) -> None:
@@ -202,6 +178,8 @@ def _check_later_result(explorer: Explorer, limits: tuple[int, int], index: int)
 
 def _returns_nothing(context: Context) -> bool:
     """Whether what the program leaves in r0 is never looked at: the hook returns nothing."""
+    if context.replaces:
+        return False
     if context.type is _T.STRUCT_OPS or (context.type is _T.LSM and context.attach_type is not _A.LSM_CGROUP):
         return context.hook.is_void
     return False

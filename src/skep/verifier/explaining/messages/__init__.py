@@ -1,6 +1,7 @@
 """What each form of the kernel's messages means, as tables: one module a subject, one row a form."""
 
 from skep.verifier.explaining.case import MessageForm
+from skep.verifier.explaining.messages.attaching import FORMS as _ATTACHING
 from skep.verifier.explaining.messages.calls import FORMS as _CALLS
 from skep.verifier.explaining.messages.functions import FORMS as _FUNCTIONS
 from skep.verifier.explaining.messages.held import FORMS as _HELD
@@ -20,6 +21,7 @@ FORMS: tuple[MessageForm, ...] = (
     *_KERNEL_OBJECTS,
     *_KFUNCS,
     *_FUNCTIONS,
+    *_ATTACHING,
     *_CALLS,
     *_STRUCTURE,
 )

@@ -66,28 +66,22 @@ FORMS: tuple[MessageForm, ...] = (
         telling.usual,
     ),
     form(
-        r"(?P<ops>attach to (?:unsupported|invalid) member (?P<member>.+) of struct (?P<type>\w+))|"
-        r"(?:struct ops|LSM) programs must have a GPL compatible license|"
-        r"attach_btf_id (?P<id>\d+) points to disabled hook",
-        "program types",
-        "The program does not fit what it is to be attached to.",
-        "Programs can implement some members of a struct_ops structure only; those and LSM programs are under a "
-        "licence compatible with the GPL.",
-        "Leave out this member, or declare the licence.",
+        r"program with __ref argument cannot tail call",
+        "references",
+        "The program is handed something that it has to give back, and makes a tail call.",
+        "The kernel gives it to this program alone: the one that a tail call goes on with could neither see it nor "
+        "release it.",
+        "Call a function of the program's own instead of another program.",
+        telling.usual,
     ),
     form(
-        r"Attaching (?:tracing programs to|fexit/fmod_ret to __noreturn) function '(?P<function>\w+)' is rejected\.",
-        "program types",
-        "Nothing may be attached there to {function}().",
-        "Programs run through some functions themselves, and nothing runs behind one that never returns.",
-        "Attach to a function that calls it or, where it only never returns, with fentry.",
-    ),
-    form(
-        r"Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable",
-        "program types",
-        "A program of this type cannot be sleepable.",
-        "It runs where nothing may sleep.",
-        "Use the section name without .s.",
+        r"invalid bpf_context access off=(?P<offset>\d+)\. Reference may already be released",
+        "references",
+        "An argument is read again (offset {offset} of the context), but what it led to was given back.",
+        "The program was handed it with the duty to release it; once that is done the context may no longer be asked "
+        "for it. A global function does not see it at all.",
+        "Read the argument once, use it before it is released, and pass it to functions that are static.",
+        telling.usual,
     ),
     form(
         r"arg#(?P<argument>\d+) (?:is expected to be non-NULL|expects pointer to ctx)|"

@@ -90,8 +90,7 @@ FORMS: tuple[MessageForm, ...] = (
     ),
     form(
         r"helper call is not allowed in probe|(?P<what>.+) not supported for program type (?P<type>.+)|"
-        r"(?P<only>.+) supported only for (?P<types>.+) programs|"
-        r"BPF_LSM_CGROUP that attach to void hooks can't modify return value!",
+        r"(?P<only>.+) supported only for (?P<types>.+) programs",
         "permissions",
         "A helper is called that programs attached like this may not call.",
         "What a helper works on exists only where the kernel calls the program with it.",

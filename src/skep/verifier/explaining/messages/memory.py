@@ -201,17 +201,18 @@ FORMS: tuple[MessageForm, ...] = (
         "Copy what is to be changed to a local variable, and change that.",
     ),
     form(
-        r"only read(?: from (?P<type>\w+))? is supported",
+        r"only read(?: from (?P<type>\w+))? is supported|write access to this struct is not supported",
         "permissions",
         "An object of the kernel is written, which can only be read.",
         "What the kernel keeps there is its own.",
         "Use the helper or kernel function that changes it, if there is one.",
     ),
     form(
+        r"write access for struct (?P<whole>\w+) at off (?P<behind>-?\d+) with size .*|"
         r"no write support to (?P<type>\w+) at off (?P<offset>\d+)|only access to .* is supported|"
         r"write access at off (?P<at>-?\d+) with size .*",
         "permissions",
-        "A member of a kernel structure is written (offset {offset}{at}), which may only be read.",
+        "A member of a kernel structure is written (offset {offset}{at}{behind}), which may only be read.",
         "Few members of kernel structures may be written, those that are meant for programs.",
         "Use the kernel function that changes it, if there is one.",
     ),
