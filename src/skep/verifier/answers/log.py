@@ -51,7 +51,10 @@ _STEP = 8
 _ALL = -1
 _SCRATCHED_BY_CALLS = 0b111111
 #: Messages that Linux prints without an end of line.
-_WITHOUT_END = re.compile(r"expected prog array map for tail call|insn \d+ cannot call exception cb directly")
+_WITHOUT_END = re.compile(
+    r"expected prog array map for tail call|insn \d+ cannot call exception cb directly"
+    r"|more than one arg with ref_obj_id .*"
+)
 
 
 #: Between an instruction and what it changed: space up to a column, and a semicolon.
