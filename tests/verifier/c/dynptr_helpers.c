@@ -824,3 +824,20 @@ REJECT("R1 invalid mem access 'scalar'") int number_added_to_a_slice(void *ctx)
 	asm volatile("r1 = %[slice]; %[got] = *(u64 *)(r1 + 0)" : [got] "=r"(got) : [slice] "r"(slice) : "r1");
 	return got & 0;
 }
+
+/* A record that a dynptr stands for and one that a pointer does are no two references to a helper. */
+SEC("raw_tp")
+ACCEPT int record_written_into_another(void *ctx)
+{
+	struct bpf_dynptr record;
+	void *other = bpf_ringbuf_reserve(&ring, 8, 0);
+
+	if (!other)
+		return 0;
+	bpf_ringbuf_reserve_dynptr(&ring, 64, 0, &record);
+	bpf_dynptr_write(&record, 0, other, 8, 0);
+	bpf_dynptr_read(other, 8, &record, 0, 0);
+	bpf_ringbuf_submit_dynptr(&record, 0);
+	bpf_ringbuf_discard(other, 0);
+	return 0;
+}

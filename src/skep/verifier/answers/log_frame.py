@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 SUMS: Final = 4
 _LIMIT = 1_000_000
 #: Messages that Linux prints without an end of line.
-_WITHOUT_END = re.compile(r"expected prog array map for tail call|insn \d+ cannot call exception cb directly")
+_WITHOUT_END = re.compile(
+    r"expected prog array map for tail call|insn \d+ cannot call exception cb directly"
+    r"|more than one arg with ref_obj_id .*"
+)
 
 
 def context_remarks(spec: ProgramSpec) -> list[str]:

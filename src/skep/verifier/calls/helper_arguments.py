@@ -10,15 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from skep.objects.kinds import MapType
+from skep.objects.kinds import MapType, ProgramType
 from skep.stdlib.prototype import Argument, ArgumentFlag, ArgumentKind, HelperPrototype
-from skep.verifier.answers.text import tnum_text
 from skep.verifier.calls.map_rules import SOCKET_MAPS
 from skep.verifier.holding.locks import SPIN_LOCK, change_lock
 from skep.verifier.kernel import helper_objects
 from skep.verifier.maps import timers
 from skep.verifier.maps.facts import MapFacts
-from skep.verifier.numbers import tnum
 from skep.verifier.numbers.scalar import signed64
 from skep.verifier.paths.stack_liveness import bit
 from skep.verifier.rejection import NotCovered, Rejection
@@ -38,6 +36,8 @@ from skep.verifier.states.register import (
 from skep.verifier.states.slots import INVALID, MISC, SPILL, ZERO
 from skep.verifier.states.stack_objects import Dynptr, DynptrType
 from skep.verifier.steps.accesses import (
+    Access,
+    check_alignment,
     check_buffer,
     check_map_value,
     check_packet,
@@ -130,7 +130,9 @@ class Passed:
     timer: Register | None = None
     #: The key of an array's element, where it is a known constant.
     key: int | None = None
+    #: The reference that one of them stands for, and the same if it is a pointer that does, and no dynptr.
     reference: int = 0
+    by_pointer: int = 0
     released: int | None = None
     function: int | None = None
     #: The size of memory that the helper returns, and the most bytes that it fills in.
@@ -211,17 +213,21 @@ def _check(explorer: Explorer, passed: Passed, argument: Wanted) -> None:
         elif not pointer.reference and not pointer.is_zero:
             raise Rejection(f"R{index} must be referenced when passed to release function", register=index)
         passed.released = index
-    if pointer.reference:
-        passed.reference = pointer.reference
+    if pointer.reference and kind is not ArgumentKind.KPTR_PLACE:
+        if passed.by_pointer:
+            raise Rejection(
+                f"more than one arg with ref_obj_id R{index} {pointer.reference} {passed.by_pointer}", register=index
+            )
+        passed.by_pointer = passed.reference = pointer.reference
     assert argument.check is not None
     argument.check(explorer, passed, argument, pointer)
 
 
 def _packet_allowed(explorer: Explorer, prototype: HelperPrototype) -> bool:
     program = explorer.context.type
-    if may_access_packet(program, store=True) and program.label != "cgroup_sockopt":
-        return prototype.packet_access
-    return may_access_packet(program, store=False)
+    if not may_access_packet(program, store=False):
+        return False
+    return prototype.packet_access or program is ProgramType.CGROUP_SOCKOPT
 
 
 def _check_type(index: int, pointer: Register, argument: Wanted) -> None:
@@ -331,17 +337,7 @@ def _memory(explorer: Explorer, passed: Passed, argument: Wanted, pointer: Regis
     if size and not pointer.is_zero:
         _memory_of_size(explorer, passed, argument.position + 1, size, argument)
         if argument.aligned:
-            _check_aligned(argument.position + 1, pointer, size)
-
-
-def _check_aligned(index: int, pointer: Register, size: int) -> None:
-    place = tnum.add(pointer.scalar.bits, tnum.constant(pointer.offset))
-    if tnum.is_aligned(place, size):
-        return
-    name = {Kind.STACK: "stack ", Kind.MAP_VALUE: "value "}.get(pointer.kind, "")
-    raise Rejection(
-        f"misaligned {name}access off {tnum_text(pointer.scalar.bits)}+{pointer.offset}+0 size {size}", register=index
-    )
+            check_alignment(explorer, Access(argument.position + 1, pointer, 0, size, strict=True))
 
 
 def _size(explorer: Explorer, passed: Passed, argument: Wanted, pointer: Register) -> None:
@@ -383,7 +379,7 @@ def check_string(explorer: Explorer, index: int, pointer: Register) -> None:
     """Refuse a pointer into a map that is not one to a string that nobody changes."""
     map = pointer.subject
     assert isinstance(map, MapFacts)
-    if map.writable:
+    if map.writable or not map.spec.frozen:
         raise Rejection(f"R{index} does not point to a readonly map'", register=index)
     if not pointer.scalar.is_constant:
         raise Rejection(f"R{index} is not a constant address'", register=index)

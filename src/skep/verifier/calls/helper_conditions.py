@@ -81,6 +81,10 @@ def _in_probe(context: Context, name: str) -> bool:
     return True
 
 
+#: Helpers that :func:`check_call` is about.
+NOT_EVERYWHERE: Final = frozenset({prototypes.number("get_func_ip"), prototypes.number("set_retval")})
+
+
 def check_call(context: Context, name: str) -> None:
     """Refuse to ask for the function that is traced where none is, and to change a result that there is not."""
     type = context.type

@@ -10,10 +10,11 @@ Source: the documentation of ``bpf_kptr_xchg`` in bpf-helpers(7) and of kernel p
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from skep.btf.types import Composite
 from skep.isa.meaning import Load, Store
+from skep.objects.kinds import ProgramType
 from skep.verifier.answers.text import tnum_text
 from skep.verifier.holding import locks, references, sections
 from skep.verifier.kernel.kernel_types import KernelType, same_type
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 _RCU_PROTECTED = frozenset({"task_struct", "cgroup", "bpf_cpumask", "bpf_crypto_ctx", "prog_test_ref_kfunc"})
 
 _POINTER_SIZE = 8
+
+_PACKET: Final = frozenset({Kind.PACKET, Kind.PACKET_META})
 
 
 def check_overlap(
@@ -152,13 +155,11 @@ def _fits(found: KernelType, offset: int, target: KernelType, *, exactly: bool) 
 
 def exchange(explorer: Explorer) -> Register:
     """``bpf_kptr_xchg``: what is in a field comes out, the pointer in r2 (or null) goes in. Gives the result."""
-    readable(explorer, 1)
-    place = explorer.registers[1]
+    place = _passed(explorer, 1)
     if not locks.may_hold_lock(place):
         raise _type_rejection(1, place, "map_value, ptr_")
     field = _exchange_place(explorer, 1, place)
-    readable(explorer, 2)
-    given = explorer.registers[2]
+    given = _passed(explorer, 2)
     if not given.is_zero:
         _check_given(given, field)
         if not _give_up(explorer, given.reference):
@@ -198,14 +199,22 @@ def _variable(explorer: Explorer, target: KernelType, flags: int) -> Register:
 
 
 def _percpu_object(explorer: Explorer) -> KernelType:
-    readable(explorer, 1)
-    pointer = explorer.registers[1]
+    pointer = _passed(explorer, 1)
     known = (PERCPU, PERCPU | RCU, PERCPU | TRUSTED)
     if pointer.kind is not Kind.OBJECT or pointer.flags not in known:
         raise _type_rejection(1, pointer, "percpu_ptr_, percpu_rcu_ptr_, percpu_trusted_ptr_")
     target = pointer.subject
     assert isinstance(target, KernelType)
     return target
+
+
+def _passed(explorer: Explorer, index: int) -> Register:
+    """What is passed in a register, which may not point into a packet, where Linux asks that first."""
+    readable(explorer, index)
+    pointer = explorer.registers[index]
+    if pointer.kind in _PACKET and explorer.context.type is not ProgramType.CGROUP_SOCKOPT:
+        raise Rejection("helper access to the packet is not allowed", register=index)
+    return pointer
 
 
 def _type_rejection(index: int, pointer: Register, expected: str) -> Rejection:

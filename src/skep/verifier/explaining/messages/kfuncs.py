@@ -85,7 +85,7 @@ FORMS: tuple[MessageForm, ...] = (
         "references",
         "Two references are passed to one call.",
         "Which of them a call gives up would not be known.",
-        "Pass one acquired pointer at a time.",
+        "Pass one acquired pointer at a time; copy what one points to, to the stack for instance.",
         telling.usual,
     ),
     form(
