@@ -21,8 +21,8 @@ from skep.verifier.kernel.kernel_types import (
     carried_types,
     default_modules,
     default_types,
-    has_symbol,
     kernel_table,
+    running_symbols,
 )
 from skep.verifier.maps.facts import MapFacts
 from skep.verifier.maps.map_fields import FieldError, Fields, fields_of_structs
@@ -88,7 +88,9 @@ class Context:
         self.spec = spec
         self._kernel = kernel
         self.type = program_type
-        self.attach_type: AttachType | None = spec.attach_type or _DEFAULT_ATTACH.get(program_type)
+        self.attach_type: AttachType | None = (
+            _DEFAULT_ATTACH.get(program_type) if spec.attach_type is None else spec.attach_type
+        )
         self.sleepable = spec.sleepable or program_type is ProgramType.SYSCALL
         self.is_gpl = spec.license in _GPL_COMPATIBLE
         self.strict_alignment = bool(spec.flags & _STRICT_ALIGNMENT)
@@ -130,9 +132,13 @@ class Context:
             return default_types() is not carried_types()
         return self._kernel.settings is not None
 
-    def has_symbol(self, name: str) -> bool | None:
-        """Whether the kernel has a symbol of that name; None where only its types are known."""
-        return has_symbol(name) if self._kernel is None else None
+    def has_symbol(self, name: str) -> bool:
+        """Whether the kernel has a symbol of that name, for all that is known: its types alone do not tell.
+
+        Some functions that they name are not there any more, built into all their callers.
+        """
+        symbols = running_symbols() if self.is_running_kernel else ()
+        return not symbols or name in symbols
 
     @cached_property
     def hook(self) -> Hook:

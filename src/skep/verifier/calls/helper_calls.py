@@ -15,7 +15,7 @@ from skep.stdlib.prototype import HelperPrototype, ReturnFlag, ReturnKind
 from skep.verifier.calls import callbacks, map_rules
 from skep.verifier.calls.format_strings import SNPRINTF, check_snprintf
 from skep.verifier.calls.helper_arguments import Passed, Wanted, check_arguments, wanted
-from skep.verifier.calls.helper_conditions import check_call, check_conditions
+from skep.verifier.calls.helper_conditions import CHECKED_CALLS, check_call, check_conditions
 from skep.verifier.holding import references, sections
 from skep.verifier.holding.locks import check_call_allowed
 from skep.verifier.kernel import helper_objects
@@ -155,7 +155,6 @@ def _check_permitted(explorer: Explorer, helper: int, name: str | None) -> None:
         raise Rejection("cannot call GPL-restricted function from non-GPL compatible program", helper=name)
     if row.might_sleep and not explorer.sleepable:
         raise Rejection("helper call might sleep in a non-sleepable prog", helper=name)
-    check_call(context, name)
 
 
 def _call(explorer: Explorer, row: HelperPrototype, arguments: list[Wanted]) -> int:
@@ -163,6 +162,8 @@ def _call(explorer: Explorer, row: HelperPrototype, arguments: list[Wanted]) -> 
     registers = explorer.registers
     helper = row.number
     passed = check_arguments(explorer, row, arguments)
+    if helper in CHECKED_CALLS:
+        check_call(explorer.context, row.name)
     for index, size in passed.filled:
         _fill(explorer, index, size)
     if passed.map is not None:

@@ -74,12 +74,11 @@ def check_prototype(btf: Btf, name: str, parameters: tuple[Parameter, ...], resu
 
 def check_function(context: Context, name: str) -> None:
     """Refuse a function whose prototype does not permit programs, or that is nowhere in the kernel."""
-    types = context.kernel_types
-    function = types.function(name)
+    function = context.kernel_types.function(name)
     if function is None:
         return
-    check_prototype(types.btf, name, function.parameters, function.result, variadic=function.variadic)
-    if context.has_symbol(name) is False:
+    check_prototype(function.table.btf, name, function.parameters, function.result, variadic=function.variadic)
+    if not context.has_symbol(name):
         raise Rejection(f"The address of function {name} cannot be found", hook=name)
 
 

@@ -9,7 +9,6 @@ is for another kernel, it is taken to hold them. Rules and messages were observe
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from skep.btf.kinds import Kind as BtfKind
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from skep.verifier.context import Context
     from skep.verifier.kernel.kernel_types import TypeTable
 
-_SYMBOLS: Final = Path("/proc/kallsyms")
 _PER_CPU: Final = ".data..percpu"
 
 
@@ -34,7 +32,7 @@ def loaded(context: Context, slot: int, instructions: Instructions) -> Register 
     reference = context.spec.references.get(slot)
     match reference:
         case KsymReference(name=name, weak=weak, type_id=0):
-            return ANY_NUMBER if _is_listed(context, name) or not weak else NULL
+            return ANY_NUMBER if context.has_symbol(name) or not weak else NULL
         case KsymReference(name=name, weak=weak) | KfuncReference(name=name, weak=weak):
             return _named(context, name, weak, slot)
         case _:
@@ -65,7 +63,7 @@ def _of_type(context: Context, types: TypeTable, type_id: int, slot: int) -> Reg
     type = types.btf[type_id]
     if not isinstance(type, Variable | Function):
         raise Rejection(f"pseudo btf_id {type_id} in ldimm64 isn't KIND_VAR or KIND_FUNC", instruction=slot)
-    if not _is_listed(context, type.name):
+    if not context.has_symbol(type.name):
         raise Rejection(f"ldimm64 failed to find the address for kernel symbol '{type.name}'.", instruction=slot)
     if isinstance(type, Function):
         return register(Kind.MEMORY, flags=READ_ONLY)
@@ -87,18 +85,3 @@ def _per_cpu(types: TypeTable) -> frozenset[int]:
     sections = [one for one in types.btf.find_all(_PER_CPU, BtfKind.DATASEC) if types.owns(one)]
     found = types.btf[sections[0]] if sections else None
     return frozenset(one.variable for one in found.variables) if isinstance(found, DataSection) else frozenset()
-
-
-@cache
-def _listed() -> frozenset[bytes]:
-    """All names in the running kernel's table of symbols; none where it cannot be read."""
-    try:
-        lines = _SYMBOLS.read_bytes().splitlines()
-    except OSError:
-        return frozenset()
-    return frozenset(line.split()[2] for line in lines if line.count(b" ") >= 2)
-
-
-def _is_listed(context: Context, name: str) -> bool:
-    names = _listed() if context.is_running_kernel else ()
-    return not names or name.encode() in names

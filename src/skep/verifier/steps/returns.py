@@ -58,9 +58,8 @@ _ATTACH_RANGES: dict[AttachType, tuple[int, int]] = {
         ),
         _ONE,
     ),
-    _A.TRACE_KPROBE_SESSION: _SWITCH,
-    _A.TRACE_UPROBE_SESSION: _SWITCH,
 }
+_SESSIONS = frozenset({_A.TRACE_KPROBE_SESSION, _A.TRACE_UPROBE_SESSION})
 _TRACING_RANGES: dict[AttachType | None, tuple[int, int]] = {
     _A.TRACE_FENTRY: (0, 0),
     _A.TRACE_FEXIT: (0, 0),
@@ -68,7 +67,7 @@ _TRACING_RANGES: dict[AttachType | None, tuple[int, int]] = {
 }
 #: What is said last of a program that does not return 1 where nothing is returned.
 _NOTE: Final = "Note, BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!"
-_BY_ATTACH = frozenset({_T.CGROUP_SKB, _T.CGROUP_SOCK_ADDR, _T.KPROBE})
+_BY_ATTACH = frozenset({_T.CGROUP_SKB, _T.CGROUP_SOCK_ADDR})
 
 
 def return_range(context: Context) -> tuple[int, int] | None:
@@ -88,6 +87,8 @@ def return_range(context: Context) -> tuple[int, int] | None:
             return (0, 0)
         case _:
             pass
+    if program is _T.KPROBE and attach_type in _SESSIONS:
+        return _SWITCH
     if program in _BY_ATTACH and attach_type in _ATTACH_RANGES:
         return _ATTACH_RANGES[attach_type]
     return _RANGES.get(program)
