@@ -89,8 +89,8 @@ _SYSTEM = (
 _ITERATOR = _names("seq_printf seq_write seq_printf_btf setsockopt getsockopt")
 _TRAMPOLINE = _names("get_func_arg get_func_ret get_func_arg_cnt")
 
-#: Types that the measured kernel had not, or refused to load.
-UNMEASURED: frozenset[ProgramType] = frozenset({_T.LIRC_MODE2, _T.LSM, _T.EXT})
+#: Types that the measured kernels had not; programs of EXT may call what those may that they replace.
+UNMEASURED: frozenset[ProgramType] = frozenset({_T.LIRC_MODE2, _T.EXT})
 #: Helpers that it was not configured for, and who has them where it is.
 UNMEASURED_HELPERS: Mapping[str, frozenset[ProgramType]] = MappingProxyType(
     {

@@ -78,11 +78,7 @@ ROWS: tuple[HelperPrototype, ...] = (
         struct("sock_common").or_null(),
         VALUE.or_null(),
         ANY,
-        programs=(
-            ProgramType.TRACING,
-            ProgramType.LSM,
-            ProgramType.SYSCALL,
-        ),
+        programs=(ProgramType.TRACING, ProgramType.SYSCALL),
     ),
     row(108, "sk_storage_delete(map, sk)", INTEGER, MAP, SOCK),
     row(
@@ -91,11 +87,7 @@ ROWS: tuple[HelperPrototype, ...] = (
         INTEGER,
         MAP,
         struct("sock_common").or_null(),
-        programs=(
-            ProgramType.TRACING,
-            ProgramType.LSM,
-            ProgramType.SYSCALL,
-        ),
+        programs=(ProgramType.TRACING, ProgramType.SYSCALL),
     ),
     row(130, "ringbuf_output(ringbuf, data, size, flags)", INTEGER, MAP, READ, SIZE0, ANY),
     row(131, "ringbuf_reserve(ringbuf, size, flags)", RECORD_OR_NULL, MAP, ALLOCATION_SIZE, ANY, effects=ACQUIRES),

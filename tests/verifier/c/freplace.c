@@ -114,6 +114,11 @@ NI int g_moves(struct xdp_md *ctx)
 	return bpf_xdp_adjust_head(ctx, 0);
 }
 
+static NI void s_void(int x)
+{
+	seen += x * 7;
+}
+
 NI int g_unused(int x)
 {
 	return x - seen;
@@ -123,6 +128,7 @@ SEC("xdp") ACCEPT int target(struct xdp_md *ctx)
 {
 	struct pair pair = {};
 
+	s_void(ctx->rx_queue_index);
 	return g_int(1) + g_two(1, 2) + g_long(3) + g_unsigned(7) + g_pair(&pair) + g_pair_nonnull(&pair) + g_context(ctx) +
 	       g_enum(YES) + s_int(ctx->ingress_ifindex) + s_pair(&pair, 0) +
 	       g_moves(ctx);
@@ -1325,5 +1331,17 @@ EXT(g_int, target) ACCEPT int x_calls(int x)
 EXT(g_int, target_tc) REJECT("Subprog g_int doesn't exist")
 int x_elsewhere(int x)
 {
+	return 0;
+}
+
+LEAVE(s_void, target) ACCEPT int l_void(unsigned long long *ctx)
+{
+	seen = ctx[1];
+	return 0;
+}
+
+LEAVE(s_void, target) ACCEPT int l_void_argument(unsigned long long *ctx)
+{
+	seen = ctx[0];
 	return 0;
 }

@@ -153,6 +153,8 @@ class KernelLog(Observer):
             name = explorer.structure.subprograms[function].name
             self._function = f"Func#{function} ('{name}')"
             self._line(f"Validating {name}() func#{function}...")
+        elif explorer.context.replaces:
+            self._line(f"Validating {explorer.structure.subprograms[0].name}() func#0...")
         else:
             self._lines += [(line,) for line in context_remarks(self._spec)]
         self._forks.clear()

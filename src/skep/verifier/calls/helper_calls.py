@@ -15,7 +15,7 @@ from skep.stdlib.prototype import HelperPrototype, ReturnFlag, ReturnKind
 from skep.verifier.calls import callbacks, map_rules
 from skep.verifier.calls.format_strings import SNPRINTF, check_snprintf
 from skep.verifier.calls.helper_arguments import Passed, Wanted, check_arguments, wanted
-from skep.verifier.calls.helper_conditions import NOT_EVERYWHERE, check_call, check_conditions
+from skep.verifier.calls.helper_conditions import CHECKED_CALLS, check_call, check_conditions
 from skep.verifier.holding import references, sections
 from skep.verifier.holding.locks import check_call_allowed
 from skep.verifier.kernel import helper_objects
@@ -162,6 +162,8 @@ def _call(explorer: Explorer, row: HelperPrototype, arguments: list[Wanted]) -> 
     registers = explorer.registers
     helper = row.number
     passed = check_arguments(explorer, row, arguments)
+    if helper in CHECKED_CALLS:
+        check_call(explorer.context, row.name)
     for index, size in passed.filled:
         _fill(explorer, index, size)
     if passed.map is not None:
@@ -178,8 +180,6 @@ def _call(explorer: Explorer, row: HelperPrototype, arguments: list[Wanted]) -> 
         raise Rejection(f"Unsupported reg type {registers[1].type_name} for bpf_dynptr_from_mem data", register=1)
     if helper == SNPRINTF:
         check_snprintf(explorer)
-    if helper in NOT_EVERYWHERE:
-        check_call(explorer.context, row.name)
     if helper == _SET_TIMER_CALLBACK:
         timers.call_later(explorer, passed.function, registers[1], sleepable=False)
     if helper in CALLBACK_HELPERS and passed.function is not None:

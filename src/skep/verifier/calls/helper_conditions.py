@@ -81,12 +81,15 @@ def _in_probe(context: Context, name: str) -> bool:
     return True
 
 
-#: Helpers that :func:`check_call` is about.
-NOT_EVERYWHERE: Final = frozenset({prototypes.number("get_func_ip"), prototypes.number("set_retval")})
+#: Helpers that `check_call` knows.
+CHECKED_CALLS: Final = frozenset({prototypes.number("set_retval"), prototypes.number("get_func_ip")})
 
 
 def check_call(context: Context, name: str) -> None:
-    """Refuse to ask for the function that is traced where none is, and to change a result that there is not."""
+    """Refuse to ask for the function that is traced where none is, and to change a result that there is not.
+
+    Linux asks this once it has looked at the arguments.
+    """
     type = context.type
     if name == "set_retval" and context.attach_type is _A.LSM_CGROUP and context.hook.is_void:
         raise Rejection("BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!", helper=name)

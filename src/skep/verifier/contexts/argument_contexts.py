@@ -41,9 +41,9 @@ def argument_access(explorer: Explorer, access: Access, hook: Hook) -> Register:
             seen = hook.slot(offset // _SLOT)
             if seen.problem:
                 details = (seen.problem,)
-            elif seen.refused:
+            elif seen.refused and size == _SLOT:
                 pass
-            elif seen.kind is Kind.SCALAR and not (seen.whole and size != _SLOT):
+            elif seen.kind is Kind.SCALAR and not ((seen.whole or seen.refused) and size != _SLOT):
                 return _result(explorer, hook) if seen is hook.result else ANY_NUMBER
             elif size != _SLOT:
                 details = (f"func '{hook.name}' size {size} must be {_SLOT}",)

@@ -1,9 +1,9 @@
 """What a program is attached to, for types whose context is the arguments of a function of the kernel.
 
 Such a program (tracing, LSM, struct_ops) finds in its context one eight-byte slot an argument, and behind them, where
-it runs after the function, what that returned. The kernel's types say what a slot holds. Two things they do not say
-stand in tables: which arguments of a tracepoint may be null, and how far an iterator's may be trusted. Both were
-observed on Linux 6.18, tracepoint by tracepoint and iterator by iterator.
+it runs after the function, what that returned. The kernel's types say what a slot holds. What they do not say stands
+in tables: which arguments of a tracepoint may be null (``tracepoints``), and how far an iterator's may be trusted,
+observed on Linux 6.18, iterator by iterator.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from skep.btf.kinds import Kind as BtfKind
 from skep.btf.types import Composite, Enumeration, Int, Parameter, Pointer, Void
 from skep.errors import SkepError
 from skep.objects.kinds import AttachType, ProgramType
-from skep.verifier.contexts import other_programs, security_hooks, traced_functions
+from skep.verifier.contexts import other_programs, security_hooks, traced_functions, tracepoints
 from skep.verifier.contexts.hook import Hook, Seen
 from skep.verifier.kernel.kernel_types import TypeTable
 from skep.verifier.rejection import NotCovered, Rejection
@@ -30,32 +30,6 @@ if TYPE_CHECKING:
 _SLOT: Final = 8
 _A = AttachType
 
-
-def _nullable(text: str) -> Mapping[str, frozenset[int]]:
-    found = {}
-    for line in text.split():
-        name, _, indices = line.partition(":")
-        found[name] = frozenset(int(index) for index in indices.split(","))
-    return MappingProxyType(found)
-
-
-#: Arguments of tracepoints that may be null; the others may not.
-NULLABLE: Final = _nullable("""
-    break_lease_block:1 break_lease_noblock:1 break_lease_unblock:1 ext4_mballoc_discard:1 ext4_mballoc_free:1
-    fcntl_setlk:1 fib_table_lookup:2 flock_lock_inode:1 folio_wait_writeback:1 generic_delete_lease:1
-    hugetlbfs_alloc_inode:1 kfree_skb:3 locks_remove_posix:1 mm_collapse_huge_page_isolate:0
-    mm_khugepaged_collapse_file:1 mm_khugepaged_scan_file:1 mm_khugepaged_scan_pmd:1 mm_page_alloc:0
-    mm_page_alloc_zone_locked:0 mm_page_pcpu_drain:0 posix_lock_inode:1 qdisc_dequeue:3 sched_pi_setprio:1
-    sched_stick_numa:2 sched_swap_numa:2 tcp_send_reset:0,1 tcp_sendmsg_locked:2 time_out_leases:1
-    tmigr_update_events:0 writeback_dirty_folio:1 xfs_blockgc_flush_all:0 xfs_blockgc_free_space:1
-    xfs_blockgc_start:0 xfs_blockgc_stop:0 xfs_blockgc_worker:0 xfs_btree_overlapped_query_range:2
-    xfs_btree_updkeys:2 xfs_defer_add_item:0 xfs_defer_cancel_item:0 xfs_defer_cancel_list:0
-    xfs_defer_create_intent:0 xfs_defer_finish_item:0 xfs_defer_isolate_paused:0 xfs_defer_item_pause:0
-    xfs_defer_item_unpause:0 xfs_defer_pending_abort:0 xfs_defer_pending_finish:0 xfs_defer_relog_intent:0
-    xfs_fs_sync_fs:0 xfs_inodegc_flush:0 xfs_inodegc_push:0 xfs_inodegc_queue:0 xfs_inodegc_start:0
-    xfs_inodegc_stop:0 xfs_inodegc_throttle:0 xfs_ioc_free_eofblocks:1 xfs_map_blocks_alloc:4
-    xfs_map_blocks_found:4
-""")
 
 _META = (Kind.OBJECT, TRUSTED)
 _THERE = (Kind.OBJECT, TRUSTED)
@@ -102,6 +76,51 @@ _AFTER: Final = frozenset({_A.TRACE_FEXIT, _A.MODIFY_RETURN, _A.LSM_MAC, _A.LSM_
 _TRUSTED_ARGUMENTS: Final = frozenset({_A.TRACE_RAW_TP, _A.LSM_MAC, _A.LSM_CGROUP, _A.STRUCT_OPS})
 
 _TRAMPOLINES: Final = frozenset({_A.TRACE_FENTRY, _A.TRACE_FEXIT, _A.MODIFY_RETURN})
+#: The attach types that programs of a type may be loaded with, where Linux asks; the others take any.
+_ATTACH_TYPES: Final[Mapping[ProgramType, frozenset[AttachType]]] = MappingProxyType(
+    {
+        ProgramType.CGROUP_SKB: frozenset({_A.CGROUP_INET_INGRESS, _A.CGROUP_INET_EGRESS}),
+        ProgramType.CGROUP_SOCK: frozenset(
+            {
+                _A.CGROUP_INET_INGRESS,
+                _A.CGROUP_INET_SOCK_CREATE,
+                _A.CGROUP_INET4_POST_BIND,
+                _A.CGROUP_INET6_POST_BIND,
+                _A.CGROUP_INET_SOCK_RELEASE,
+            }
+        ),
+        ProgramType.CGROUP_SOCK_ADDR: frozenset(
+            {
+                _A.CGROUP_INET4_BIND,
+                _A.CGROUP_INET6_BIND,
+                _A.CGROUP_INET4_CONNECT,
+                _A.CGROUP_INET6_CONNECT,
+                _A.CGROUP_UDP4_SENDMSG,
+                _A.CGROUP_UDP6_SENDMSG,
+                _A.CGROUP_UDP4_RECVMSG,
+                _A.CGROUP_UDP6_RECVMSG,
+                _A.CGROUP_INET4_GETPEERNAME,
+                _A.CGROUP_INET6_GETPEERNAME,
+                _A.CGROUP_INET4_GETSOCKNAME,
+                _A.CGROUP_INET6_GETSOCKNAME,
+                _A.CGROUP_UNIX_CONNECT,
+                _A.CGROUP_UNIX_SENDMSG,
+                _A.CGROUP_UNIX_RECVMSG,
+                _A.CGROUP_UNIX_GETPEERNAME,
+                _A.CGROUP_UNIX_GETSOCKNAME,
+            }
+        ),
+        ProgramType.SK_REUSEPORT: frozenset(
+            {_A.CGROUP_INET_INGRESS, _A.SK_REUSEPORT_SELECT, _A.SK_REUSEPORT_SELECT_OR_MIGRATE}
+        ),
+        ProgramType.CGROUP_SOCKOPT: frozenset({_A.CGROUP_GETSOCKOPT, _A.CGROUP_SETSOCKOPT}),
+        ProgramType.EXT: frozenset({_A.CGROUP_INET_INGRESS}),
+        ProgramType.SK_LOOKUP: frozenset({_A.SK_LOOKUP}),
+        ProgramType.SYSCALL: frozenset({_A.CGROUP_INET_INGRESS}),
+        ProgramType.NETFILTER: frozenset({_A.NETFILTER}),
+    }
+)
+
 _MAY_SLEEP: Final = frozenset(
     {ProgramType.TRACING, ProgramType.LSM, ProgramType.STRUCT_OPS, ProgramType.KPROBE, ProgramType.SYSCALL}
 )
@@ -114,6 +133,10 @@ def check_attachment(context: Context, effects: Subprogram) -> None:
     ``effects`` are those of the program: whether it sleeps, or moves the packet.
     """
     spec, type = context.spec, ProgramType.EXT if context.replaces else context.type
+    attach = spec.attach_type
+    if attach is not None and attach not in _ATTACH_TYPES.get(type, (attach,)):
+        # Linux says nothing of its reason.
+        raise Rejection(f"programs of type {type.label} cannot be loaded with attach type {attach.label}")
     if context.sleepable and (
         type not in _MAY_SLEEP or (type is ProgramType.TRACING and context.attach_type not in _SLEEPABLE_TRACING)
     ):
@@ -159,7 +182,12 @@ def hook_of(context: Context) -> Hook:
         if prototype is None:
             raise NotCovered(f"tracepoint {target}, which the kernel's types do not have")
         # The first parameter is not the tracepoint's own.
-        arguments = arguments_of(types, target, prototype.parameters[1:], TRUSTED, NULLABLE.get(target, frozenset()))
+        parameters = prototype.parameters[1:]
+        of_module = types is not context.kernel_types
+        nullable = tracepoints.nullable(target, len(parameters), of_module=of_module)
+        arguments = arguments_of(types, target, parameters, TRUSTED, nullable)
+        numbers = tracepoints.numbers(target)
+        arguments = tuple(Seen(whole=True) if at in numbers else one for at, one in enumerate(arguments))
         return Hook(target, arguments, is_void=True)
     function = types.function(name)
     if function is None:

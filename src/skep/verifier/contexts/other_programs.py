@@ -253,12 +253,4 @@ def _seen(context: Context, other: OtherProgram, number: int, type_id: int) -> S
     structure = _KERNEL_CONTEXTS.get(other.type)
     if not is_context(other.type, btf, type.target) or structure is None:
         return Seen(refused=True)
-    subject = context.kernel_types.struct(structure)
-    inner = subject.table.btf[subject.id]
-    return Seen(
-        Kind.OBJECT,
-        0,
-        subject,
-        remark=f"arg{number} has btf_id {subject.id} type {inner.kind.name} '{inner.name}'",
-        whole=True,
-    )
+    return Seen(Kind.OBJECT, 0, context.kernel_types.struct(structure), whole=True)

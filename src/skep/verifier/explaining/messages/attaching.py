@@ -31,6 +31,13 @@ FORMS: tuple[MessageForm, ...] = (
         "Attach to a function that calls it or, where it only never returns, with fentry.",
     ),
     form(
+        r"programs of type (?P<type>\w+) cannot be loaded with attach type (?P<attach>\w+)",
+        "program types",
+        "The kernel loads no {type} program as {attach}; it says nothing but EINVAL.",
+        "What a program of this type may do depends on where it is attached, so that has to be said and to fit.",
+        "Use the section name that libbpf has for the place where it is to be attached.",
+    ),
+    form(
         r"Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable",
         "program types",
         "A program of this type cannot be sleepable.",
