@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.command_line import EXAMPLES, Skep
 from tests.objects.samples import build_text, clangs
+from tests.verifier import c_programs
 
 RUNS = Path(__file__).parents[1] / "data" / "runs"
 PEEK = RUNS / "peek.bpf.o"
@@ -161,3 +162,17 @@ def test_a_program_that_replaces_a_function_needs_the_program_that_has_it(skep: 
     assert "choose the program that has it with" in several.errors
     without = skep("verify", policy, "--target", f"{filter}:third")
     assert without.status == 1
+    itself = skep("verify", policy, "--target", policy)
+    assert itself.status == 2
+    assert "no program here has function 'policy', which 'mine' is to replace" in itself.errors
+
+
+@pytest.mark.skipif(c_programs.missing() is not None, reason=str(c_programs.missing()))
+def test_tables_that_only_distributions_have_are_verified_by_the_types_in_the_package(
+    skep: Skep, tmp_path: Path
+) -> None:
+    object = tmp_path / "discipline.o"
+    object.write_bytes(c_programs.built("distribution/qdisc"))
+    shown = skep("verify", f"{object}:fifo_enqueue", "--btf", "distribution")
+    assert shown.status == 0
+    assert shown.output.startswith("accept fifo_enqueue (struct_ops, section struct_ops/enqueue)")

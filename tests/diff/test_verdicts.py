@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
 from skep import objects
+from skep.btf import BtfBuilder
 from skep.diff import Options, Verdict, compare
-from skep.diff.verdicts import differ
+from skep.diff.verdicts import ask, differ
 from skep.engines.kernel.kconfig import kernel_version
-from skep.objects import ProgramSpec, ProgramType
+from skep.objects import GlobalVariable, MapSpec, MapType, ProgramSpec, ProgramType
 from skep.verifier import KERNEL, Report
 from tests.cli.command_line import Skep
 from tests.diff.test_compare import ENGINES, spec
@@ -46,6 +48,18 @@ def test_both_verifiers_are_asked(text: str) -> None:
     assert outcome.verdicts["skep"] == outcome.verdicts["kernel"]
     assert outcome.judged
     assert not outcome.differs
+
+
+@needs_kernel
+@same_version
+def test_a_program_that_asks_for_the_configuration_gets_that_of_the_kernel() -> None:
+    types = BtfBuilder()
+    version = GlobalVariable("LINUX_KERNEL_VERSION", ".kconfig", 0, 4, types.integer("int", 4, signed=True))
+    settings = MapSpec(".kconfig", MapType.ARRAY, 4, 4, 1, frozen=True, configuration=(version,))
+    asking = spec("r1 = map[.kconfig][0] ll\nr0 = *(u32 *)(r1 + 0)\nif r0 > 4 goto +1\nr0 = r9\nr0 = 2\nexit")
+    asking = replace(asking, btf=types.build(), maps=MappingProxyType({".kconfig": settings}))
+    verdicts = ask(asking, None, kernel=True)
+    assert verdicts == {"skep": Verdict("accept"), "kernel": Verdict("accept")}
 
 
 def test_without_the_kernel_there_is_nothing_to_compare_with() -> None:

@@ -71,3 +71,22 @@ def test_a_module_needs_its_kernel_first(files: tuple[str, str]) -> None:
 def test_the_types_of_an_object_do_as_well() -> None:
     place = Path(__file__).parents[1] / "btf" / "relocation" / "kernel.bpf.o"
     assert isinstance(facts_of_files([str(place)]).types(), Btf)
+
+
+def test_a_folder_stands_for_the_kernel_and_its_modules(files: tuple[str, str], tmp_path: Path) -> None:
+    asked = asks_for_offset("device", "id")
+    assert fit(asked, facts_of_files([str(tmp_path)])).program.instructions[0].imm == 12
+    alone = tmp_path / "elsewhere"
+    alone.mkdir()
+    (alone / "driver").write_bytes(Path(files[1]).read_bytes())
+    with pytest.raises(RequestError, match="no file vmlinux"):
+        facts_of_files([str(alone)])
+    assert fit(asked, facts_of_files([files[0], str(alone)])).program.instructions[0].imm == 12
+
+
+def test_modules_in_a_folder_are_read_when_a_program_asks(files: tuple[str, str], tmp_path: Path) -> None:
+    (tmp_path / "broken").write_bytes(b"nothing")
+    facts = facts_of_files([str(tmp_path)])
+    assert fit(asks_for_offset("task", "pid"), facts).program.instructions[0].imm == 4
+    with pytest.raises(BtfError, match="broken"):
+        facts.modules()

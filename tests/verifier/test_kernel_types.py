@@ -8,7 +8,7 @@ import pytest
 
 from skep.btf import BtfBuilder
 from skep.btf.kinds import Kind
-from skep.btf.types import Member, Struct
+from skep.btf.types import Function, FunctionPrototype, Member, Struct
 from skep.errors import SkepError
 from skep.objects import FunctionSpec, KfuncReference, ProgramSpec, ProgramType
 from skep.objects.fitting import KernelFacts
@@ -90,6 +90,28 @@ def test_a_pointer_may_stand_for_what_it_starts_with() -> None:
     assert table.starts_with(large, small, 4)
     assert not table.starts_with(large, large, 4)
     assert not table.starts_with(small, large)
+
+
+def test_a_module_shows_its_kernels_types_as_the_kernels_own() -> None:
+    kernel = BtfBuilder()
+    word = kernel.integer("int", 4)
+    common = kernel.struct("common", [("value", word)])
+    base = kernel.build()
+    module = BtfBuilder(base.byte_order, base)
+    own = module.struct("own", [("shared", module.pointer(common))])
+    prototype = module.add(FunctionPrototype(result=module.pointer(common), parameters=()))
+    module.add(Function(name="of_module", prototype=prototype))
+    table = TypeTable(base, of_kernel=True, modules=lambda: [module.build()])
+    (of_module,) = table.modules
+    function = table.function("of_module")
+    assert function is not None
+    assert function.table is of_module
+    assert of_module.pointee(function.result) is table.struct("common")
+    assert table.find_struct("own") is of_module.type(own)
+    assert of_module.member_at(of_module.type(own), 0, 8).target is table.type(common)
+    assert table.function("of_nobody") is None
+    assert of_module.owns(own)
+    assert not of_module.owns(common)
 
 
 @RUNNING

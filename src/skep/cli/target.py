@@ -101,8 +101,15 @@ def with_target(program: ProgramSpec, target: str) -> ProgramSpec:
     having = [one for one in spec.programs.values() if _has(one, program.attach_target)]
     if not having and not replaces:
         return program
-    if len(having) != 1:
-        names = ", ".join(one.name for one in having) or "none"
+    if not having:
+        functions = sorted({function.name for one in spec.programs.values() for function in one.functions})
+        raise RequestError(
+            f"no program here has function {program.attach_target!r}, which {program.name!r} is to replace; their "
+            f"functions are: {', '.join(functions) or 'none'}",
+            file=path,
+        )
+    if len(having) > 1:
+        names = ", ".join(one.name for one in having)
         raise RequestError(
             f"program {program.name!r} names function {program.attach_target!r}; choose the program that has it with "
             f"--target {path}:NAME: {names}",

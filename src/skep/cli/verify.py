@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     "--btf",
     multiple=True,
     metavar="FILE",
-    help="The kernel's types: FILE, once more for each module, or a folder like /sys/kernel/btf.",
+    help="The kernel's types: FILE, once more for each module; a folder like /sys/kernel/btf; or 'distribution'.",
 )
 @click.option(
     "--log-level",
@@ -165,11 +165,20 @@ def _running() -> KernelFacts | None:
     return RUNNING_KERNEL
 
 
+#: What ``--btf`` calls the types that the package carries.
+_CARRIED = "distribution"
+
+
 @cache
 def _facts(files: tuple[str, ...]) -> KernelFacts | None:
-    """The kernel whose types are in files; None leaves the choice to the verifier."""
+    """The kernel whose types are in files, or in the package; None leaves the choice to the verifier."""
     if not files:
         return None
-    from skep.objects.fitting import facts_of_files
+    from skep.objects.fitting import KernelFacts, facts_of_files
+
+    if files == (_CARRIED,) and not os.path.exists(_CARRIED):
+        from skep.verifier.kernel.kernel_types import carried_types
+
+        return KernelFacts(carried_types)
 
     return facts_of_files(files)

@@ -39,12 +39,15 @@ def own_verdict(spec: ProgramSpec, type: ProgramType | None = None, limit: int |
     from skep.engines.kernel.running import RUNNING_KERNEL
     from skep.objects.fitting import fit
     from skep.verifier import verify
+    from skep.verifier.paths.exploration import INSTRUCTION_LIMIT
 
     try:
         fitted = fit(spec, RUNNING_KERNEL).program
     except SkepError as error:
         return Verdict("unsupported", error.problem)
-    report = verify(fitted, type=type) if limit is None else verify(fitted, type=type, limit=limit)
+    # A program that asks for the configuration gets this kernel's, as it does from the kernel.
+    facts = RUNNING_KERNEL if any(one.configuration for one in fitted.maps.values()) else None
+    report = verify(fitted, type=type, facts=facts, limit=INSTRUCTION_LIMIT if limit is None else limit)
     return Verdict(report.verdict, report.message)
 
 

@@ -2,7 +2,8 @@
 
 A kfunc's arguments and result are its prototype in the kernel's BTF; only what the prototype cannot say stands here.
 Sources: the kernel's ``Documentation/bpf/kfuncs.rst`` for the meaning of flags, docs.ebpf.io for flags by function,
-and a running Linux 6.18, which every program type was asked for with every function.
+and running kernels of Linux 6.18, one of a distribution with its modules among them, which every program type and
+every member of a table of programs was asked for with every function.
 """
 
 from __future__ import annotations
@@ -270,6 +271,7 @@ _add(_CGROUP, "bpf_sock_addr_set_sun_path")
 _add(_CGROUP, "bpf_sock_ops_enable_tx_tstamp", _F.TRUSTED_ARGS)
 _add(frozenset({_T.TRACING}), "bpf_sock_destroy", _F.TRUSTED_ARGS, frozenset({_A.TRACE_ITER}))
 _add(_TRACING, "css_rstat_updated")
+# The first kernels of the series did not take it for one that may sleep.
 _add(_TRACING, "css_rstat_flush", _F.SLEEPABLE)
 
 # Probes of a session, congestion control, and what the kernel keeps for its own tests.
@@ -301,10 +303,10 @@ _add(frozenset(), "bpf_qdisc_init_prologue bpf_qdisc_reset_destroy_epilogue", _F
 _add(
     _CPUMASK,
     "scx_bpf_destroy_dsq scx_bpf_dsq_nr_queued scx_bpf_cpu_node scx_bpf_cpu_rq scx_bpf_cpuperf_cap "
-    "scx_bpf_cpuperf_cur scx_bpf_cpuperf_set scx_bpf_dump_bstr scx_bpf_error_bstr scx_bpf_exit_bstr "
+    "scx_bpf_cpuperf_cur scx_bpf_cpuperf_set "
     "scx_bpf_kick_cpu scx_bpf_now scx_bpf_nr_cpu_ids scx_bpf_nr_node_ids scx_bpf_test_and_clear_cpu_idle",
 )
-_add(_CPUMASK, "scx_bpf_events", _F.TRUSTED_ARGS)
+_add(_CPUMASK, "scx_bpf_events scx_bpf_dump_bstr scx_bpf_error_bstr scx_bpf_exit_bstr", _F.TRUSTED_ARGS)
 _add(_CPUMASK, "scx_bpf_locked_rq", _F.RET_NULL)
 _add(_CPUMASK, "scx_bpf_cpu_curr", _F.RET_NULL | _F.RCU_PROTECTED)
 _add(

@@ -18,11 +18,10 @@ from skep.verifier.contexts.other_programs import OtherProgram
 from skep.verifier.contexts.program_tables import hook_of_member, member_of
 from skep.verifier.kernel.kernel_types import (
     TypeTable,
-    carried_types,
     default_modules,
     default_types,
+    has_symbol,
     kernel_table,
-    running_symbols,
 )
 from skep.verifier.maps.facts import MapFacts
 from skep.verifier.maps.map_fields import FieldError, Fields, fields_of_structs
@@ -125,20 +124,10 @@ class Context:
             return kernel_table(default_types(), default_modules)
         return kernel_table(self._kernel.types(), self._kernel.modules)
 
-    @property
-    def is_running_kernel(self) -> bool:
-        """Whether the kernel that the program is for is the one that runs here, whose symbols can be looked at."""
-        if self._kernel is None:
-            return default_types() is not carried_types()
-        return self._kernel.settings is not None
-
-    def has_symbol(self, name: str) -> bool:
-        """Whether the kernel has a symbol of that name, for all that is known: its types alone do not tell.
-
-        Some functions that they name are not there any more, built into all their callers.
-        """
-        symbols = running_symbols() if self.is_running_kernel else ()
-        return not symbols or name in symbols
+    def has_symbol(self, name: str) -> bool | None:
+        """Whether the kernel has a symbol of that name; None where only its types are known."""
+        is_running = self._kernel is None or self._kernel.settings is not None
+        return has_symbol(name) if is_running else None
 
     @cached_property
     def hook(self) -> Hook:

@@ -107,7 +107,9 @@ KFUNCS: Final[Mapping[str, KernelVersion]] = by_name(
         "6.15": (
             "bpf_copy_from_user_task_str bpf_cpumask_populate bpf_dynptr_copy bpf_set_dentry_xattr "
             "bpf_remove_dentry_xattr bpf_res_spin_lock bpf_res_spin_unlock bpf_res_spin_lock_irqsave "
-            "bpf_res_spin_unlock_irqrestore bpf_sock_ops_enable_tx_tstamp"
+            "bpf_res_spin_unlock_irqrestore bpf_sock_ops_enable_tx_tstamp scx_bpf_events scx_bpf_nr_node_ids "
+            "scx_bpf_cpu_node scx_bpf_get_idle_cpumask_node scx_bpf_get_idle_smtmask_node "
+            "scx_bpf_pick_idle_cpu_node scx_bpf_pick_any_cpu_node"
         ),
         "6.16": (
             "__bpf_trap bpf_iter_dmabuf_new bpf_iter_dmabuf_next bpf_iter_dmabuf_destroy "
@@ -116,7 +118,7 @@ KFUNCS: Final[Mapping[str, KernelVersion]] = by_name(
             "bpf_copy_from_user_task_dynptr bpf_copy_from_user_task_str_dynptr bpf_list_front bpf_list_back "
             "bpf_rbtree_root bpf_rbtree_left bpf_rbtree_right bpf_qdisc_bstats_update bpf_qdisc_watchdog_schedule "
             "bpf_skb_get_hash bpf_kfree_skb bpf_qdisc_skb_drop scx_bpf_select_cpu_and css_rstat_updated "
-            "css_rstat_flush"
+            "css_rstat_flush bpf_qdisc_init_prologue bpf_qdisc_reset_destroy_epilogue"
         ),
         "6.17": (
             "bpf_arena_reserve_pages bpf_stream_vprintk bpf_dynptr_memset bpf_cgroup_read_xattr bpf_strcmp "
@@ -125,7 +127,7 @@ KFUNCS: Final[Mapping[str, KernelVersion]] = by_name(
         ),
         "6.18": (
             "bpf_dynptr_from_skb_meta bpf_xdp_pull_data bpf_strcasecmp bpf_stream_vprintk_impl "
-            "bpf_task_work_schedule_signal_impl bpf_task_work_schedule_resume_impl"
+            "bpf_task_work_schedule_signal_impl bpf_task_work_schedule_resume_impl scx_bpf_locked_rq scx_bpf_cpu_curr"
         ),
     }
 )

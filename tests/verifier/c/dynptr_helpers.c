@@ -788,3 +788,39 @@ REJECT("Dynptr has to be an uninitialized dynptr") int half_outside_of_the_stack
 
 	return bpf_dynptr_from_mem(global, sizeof(global), 0, (void *)last);
 }
+
+/* What a slice is added to does not know of the record, and outlives it. */
+SEC("raw_tp")
+ACCEPT int slice_added_to_a_number(void *ctx)
+{
+	struct bpf_dynptr record;
+	__u64 *slice, *other;
+
+	bpf_ringbuf_reserve_dynptr(&ring, 64, 0, &record);
+	slice = bpf_dynptr_data(&record, 0, 16);
+	if (!slice) {
+		bpf_ringbuf_discard_dynptr(&record, 0);
+		return 0;
+	}
+	asm volatile("%[other] = 8; %[other] += %[slice]" : [other] "=&r"(other) : [slice] "r"(slice));
+	bpf_ringbuf_discard_dynptr(&record, 0);
+	return *(volatile __u64 *)other & 0;
+}
+
+SEC("raw_tp")
+REJECT("R1 invalid mem access 'scalar'") int number_added_to_a_slice(void *ctx)
+{
+	struct bpf_dynptr record;
+	__u64 *slice, got;
+
+	bpf_ringbuf_reserve_dynptr(&ring, 64, 0, &record);
+	slice = bpf_dynptr_data(&record, 0, 16);
+	if (!slice) {
+		bpf_ringbuf_discard_dynptr(&record, 0);
+		return 0;
+	}
+	slice++;
+	bpf_ringbuf_discard_dynptr(&record, 0);
+	asm volatile("r1 = %[slice]; %[got] = *(u64 *)(r1 + 0)" : [got] "=r"(got) : [slice] "r"(slice) : "r1");
+	return got & 0;
+}

@@ -348,3 +348,38 @@ ACCEPT int load_in_function_in_callback(struct __sk_buff *s)
 	bpf_loop(4, loads_in_function, &of, 0);
 	return of.sum;
 }
+
+__attribute__((used)) STATIC int s_jump_or_overwrite(struct __sk_buff *s, long *to)
+{
+	bpf_tail_call(s, &progs, 0);
+	*to = -16;
+	return 0;
+}
+
+/* Where the jump succeeds nothing is overwritten, but Linux 6.18 does not count that as a way through the function: it
+ * takes for overwritten what is only overwritten behind a jump that fails, and does not look at what else was there.
+ */
+SEC("tc")
+ACCEPT int overwritten_behind_a_jump(struct __sk_buff *s)
+{
+	asm volatile("r6 = %[s];"
+		     "r1 = -8;"
+		     "*(u64 *)(r10 - 8) = r1;"
+		     "call %[random];"
+		     "if r0 != 42 goto 1f;"
+		     "goto 2f;"
+		     "1: r1 = -1024;"
+		     "*(u64 *)(r10 - 8) = r1;"
+		     "2: r1 = r6;"
+		     "r2 = r10;"
+		     "r2 += -8;"
+		     "call s_jump_or_overwrite;"
+		     "r1 = *(u64 *)(r10 - 8);"
+		     "r2 = r10;"
+		     "r2 += r1;"
+		     "r0 = *(u64 *)(r2 + 0)"
+		     :
+		     : [s] "r"(s), [random] "i"(bpf_get_prandom_u32)
+		     : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "memory");
+	return 0;
+}

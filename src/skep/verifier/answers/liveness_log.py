@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from skep.isa.meaning import Call
 from skep.verifier.paths.stack_liveness import Chain, StackLiveness
 
 if TYPE_CHECKING:
@@ -94,18 +93,10 @@ class ToldLiveness(StackLiveness):
     def wrote(self, state: State, instruction: int, slots: int) -> None:
         """``instruction`` of the running function overwrote ``slots`` this time, and no others whole."""
         super().wrote(state, instruction, slots)
-        row = self._structure.rows[instruction]
-        if row is not None and row.meaning == Call("subprogram") and not self._is_global(instruction):
-            # What the function that is called writes is known when it returns.
-            return
         frames = len(state.frames)
         self._function(state, frames - 1).wrote(
             instruction, [slots >> (frame << 6) & _ALL for frame in range(frames)]
         )
-
-    def _is_global(self, call: int) -> bool:
-        structure = self._structure
-        return structure.by_start[call + 1 + structure.instructions[call].imm].is_global
 
     def _function(self, state: State, depth: int) -> _Function:
         chain = tuple([frame.call_site for frame in state.frames[1 : depth + 1]])

@@ -35,7 +35,6 @@ def call_subprogram(instruction: Instruction) -> Step:
             mark_unreliable(explorer, callee)
         if explorer.observer is not None:
             explorer.observer.called(explorer, callee)
-        explorer.liveness.wrote(explorer.state, explorer.index, 0)
         frame = new_frame(explorer, callee.index, explorer.index)
         frame.registers[1:6] = explorer.registers[1:6]
         frame.sources[1:6] = explorer.sources[1:6]

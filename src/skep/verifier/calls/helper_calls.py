@@ -291,7 +291,7 @@ def _result(explorer: Explorer, row: HelperPrototype, passed: Passed) -> Registe
 def _map_value(row: HelperPrototype, passed: Passed, flags: int) -> Register:
     map = passed.map
     assert map is not None
-    is_there = row.number == _LOOKUP and map.type in (_TYPE_ARRAY, _TYPE_PERCPU_ARRAY)
+    is_there = row.number == _LOOKUP and map.type in (_TYPE_ARRAY, _TYPE_PERCPU_ARRAY) and not map.may_differ
     if is_there and passed.key is not None and passed.key < map.max_entries and map.inner is None:
         flags &= ~MAYBE_NULL
     return register(_MAP_VALUE, extent=passed.map_id, flags=flags, subject=map)

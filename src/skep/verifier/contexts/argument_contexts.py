@@ -32,6 +32,8 @@ def argument_access(explorer: Explorer, access: Access, hook: Hook) -> Register:
     """What a load from the context leaves in a register. Raises Rejection for other accesses."""
     offset, size = access.offset, access.size
     details: tuple[str, ...] = ()
+    if not access.is_store and 0 <= offset < _SLOT * _SLOTS and (part := hook.slot(offset // _SLOT)).in_part:
+        return register(part.kind, flags=part.flags, subject=part.subject)
     if not access.is_store and 0 <= offset < _SLOT * _SLOTS and offset % size == 0:
         if offset % _SLOT:
             details = (f"func '{hook.name}' offset {offset} is not multiple of {_SLOT}",)

@@ -14,7 +14,8 @@ class Seen:
 
     ``problem`` is said instead where a program cannot read the slot, ``remark`` in the log where it reads a pointer;
     what is ``refused`` cannot be read either, and nothing is said of why. ``reference`` is the id of what the program
-    is handed with it and has to give back, 0 for nothing.
+    is handed with it and has to give back, 0 for nothing. ``in_part`` is said of a pointer that Linux takes any load
+    of a part of the slot for.
     """
 
     kind: Kind = Kind.SCALAR
@@ -25,6 +26,7 @@ class Seen:
     whole: bool = False
     refused: bool = False
     reference: int = 0
+    in_part: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,8 @@ def _structure(context: Context, table: str) -> KernelType:
     """The kernel's structure of that name, which its types know as a table of programs."""
     found = context.kernel_types.find_program_table(table)
     if found is None:
-        raise NotCovered(f"members of {table}, which the kernel's types do not know as a table of programs")
+        others = " (--btf distribution names types that do)" if table in TABLES else ""
+        raise NotCovered(f"members of {table}, which the kernel's types do not know as a table of programs{others}")
     return found
 
 
@@ -165,7 +166,7 @@ def hook_of_member(context: Context, table: str, member: str) -> Hook:
         for index, one in enumerate(arguments)
     )
     arguments = tuple(
-        Seen(Kind.OBJECT, TRUSTED, types.struct(rules.shown[member, index]))
+        Seen(Kind.OBJECT, TRUSTED, types.struct(rules.shown[member, index]), in_part=True)
         if (member, index) in rules.shown
         else one
         for index, one in enumerate(arguments)
@@ -174,6 +175,9 @@ def hook_of_member(context: Context, table: str, member: str) -> Hook:
     number = [one.name for one in structure.btf.members(structure.id)].index(member)
     shown = number in _RESULT_SHOWN and not is_void
     result = seen_as(types, member, len(arguments), prototype.result, 0) if shown else None
+    if is_void:
+        # The place of the result counts, though there is none.
+        result = Seen(problem=f"func '{member}' doesn't have {len(arguments) + 2}-th argument")
     return Hook(member, arguments, result, is_void=is_void)
 
 

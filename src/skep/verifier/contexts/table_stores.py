@@ -100,8 +100,10 @@ def _check_scheduler(type: KernelType, offset: int, size: int) -> None:
 
 def _check_device(type: KernelType, offset: int, size: int) -> None:
     """Of a device its texts, of a context what comes back to the kernel."""
-    permitted = _DEVICE_MEMBERS.get(type.name, ())
-    if permitted and offset + size > type.size:
+    permitted = _DEVICE_MEMBERS.get(type.name)
+    if permitted is None:
+        raise Rejection("write access to this struct is not supported", type=type.name)
+    if offset + size > type.size:
         raise Rejection(f"write access for struct {type.name} at off {offset} with size {size}", type=type.name)
     for name in permitted:
         start, end = _place(type, name)

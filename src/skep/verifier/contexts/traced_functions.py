@@ -78,7 +78,7 @@ def check_function(context: Context, name: str) -> None:
     if function is None:
         return
     check_prototype(function.table.btf, name, function.parameters, function.result, variadic=function.variadic)
-    if not context.has_symbol(name):
+    if context.has_symbol(name) is False:
         raise Rejection(f"The address of function {name} cannot be found", hook=name)
 
 

@@ -41,8 +41,8 @@ def plain(value: int) -> str:
 
 
 def singular(text: str) -> str:
-    """A sentence in which one byte is not called several."""
-    return re.sub(r"\b1 bytes\b", "1 byte", text)
+    """A sentence in which one byte or argument is not called several."""
+    return re.sub(r"\b1 (byte|argument)s\b", r"1 \1", text)
 
 
 def range_text(number: Scalar) -> str:

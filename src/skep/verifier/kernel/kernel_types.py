@@ -493,14 +493,22 @@ def default_types() -> Btf:
     return carried_types()
 
 
+def has_symbol(name: str) -> bool | None:
+    """Whether the kernel that `default_types` are of has a symbol of that name; None where nobody tells.
+
+    Some functions that its types name are not there any more: they were built into all their callers.
+    """
+    found = _symbols()
+    return name in found if found and default_types() is not carried_types() else None
+
+
 @cache
-def running_symbols() -> frozenset[str]:
-    """All names in the running kernel's table of symbols; none where it cannot be read."""
+def _symbols() -> frozenset[str]:
     try:
         text = _SYMBOLS.read_text(encoding="ascii", errors="replace")
     except OSError:
         return frozenset()
-    return frozenset(line.split(maxsplit=3)[2] for line in text.splitlines() if line.count(" ") >= 2)
+    return frozenset(line.split(maxsplit=3)[2] for line in text.splitlines())
 
 
 @cache

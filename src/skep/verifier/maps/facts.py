@@ -14,6 +14,8 @@ from skep.verifier.maps.map_fields import LOCKS, NONE, Fields, SpecialField, fie
 #: Creation flags: programs may only read, or only write.
 _READ_ONLY = 1 << 7
 _WRITE_ONLY = 1 << 8
+#: Creation flag of arrays: as an inner map it may be replaced by one with another number of elements.
+_ANY_NUMBER_OF_ELEMENTS = 1 << 12
 
 
 class Types(Protocol):
@@ -51,6 +53,8 @@ class MapFacts:
         self._flags = flags
         self.readable = not flags & _WRITE_ONLY
         self.writable = not flags & _READ_ONLY
+        #: Whether a map with another number of elements may stand in its place, or it in that of one.
+        self.may_differ = bool(flags & _ANY_NUMBER_OF_ELEMENTS)
         #: The bytes of a map that nobody changes any more.
         self.constant: bytes | None = None
         if spec.frozen and flags & _READ_ONLY and spec.type is MapType.ARRAY and spec.contents is not None:

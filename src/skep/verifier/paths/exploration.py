@@ -181,6 +181,7 @@ class Explorer:
         forked_at, processed_then = -1, 0
         while True:
             self._follow(index, previous)
+            self.liveness.left(self.state)
             self._finished(self.state)
             if observer is not None:
                 observer.ended(self)

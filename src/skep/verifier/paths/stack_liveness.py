@@ -10,6 +10,9 @@ A set of slots is an integer with a bit for each, 64 bits a frame.
 What is live grows as reads are seen. It shrinks where an instruction is seen for the first time and turns out to
 overwrite what was taken to be live before it: then only what was live because of that is made out anew, when it is
 asked for.
+
+What a function overwrites of its callers' stacks on every way from its start, its call overwrites: that is made out
+where a path leaves the function, from what has been seen of it by then.
 """
 
 from __future__ import annotations
@@ -31,9 +34,10 @@ class Instance:
 
     ``killed`` are the slots that an instruction turned out to overwrite and that are still taken for live before it,
     ``exposed`` the instructions that turned out to overwrite less than before: neither has been followed up yet.
+    ``is_new`` holds while something was noted that its call does not know of.
     """
 
-    __slots__ = ("chain", "exposed", "killed", "live", "outer", "reads", "start", "writes")
+    __slots__ = ("chain", "exposed", "is_new", "killed", "live", "outer", "reads", "start", "writes")
 
     def __init__(self, chain: Chain, start: int, outer: Instance | None) -> None:
         self.chain = chain
@@ -44,6 +48,7 @@ class Instance:
         self.live: dict[int, int] = {}
         self.killed: dict[int, int] = {}
         self.exposed: list[int] = []
+        self.is_new = False
 
 
 class StackLiveness:
@@ -84,20 +89,53 @@ class StackLiveness:
         before = instance.reads.get(instruction, 0)
         if slots & ~before:
             instance.reads[instruction] = before | slots
+            if slots & ~instance.live.get(instruction, 0):
+                instance.is_new = True
             self._spread(instance, [instruction])
 
     def wrote(self, state: State, instruction: int, slots: int) -> None:
         """``instruction`` of the running function overwrote ``slots`` this time, and no others whole."""
-        instance = state.frames[-1].instance or self._instance(state, len(state.frames) - 1)
+        self._wrote(state.frames[-1].instance or self._instance(state, len(state.frames) - 1), instruction, slots)
+
+    def _wrote(self, instance: Instance, instruction: int, slots: int) -> None:
         before = instance.writes.get(instruction, -1)
         if before < 0:
             instance.writes[instruction] = slots
+            if slots:
+                instance.is_new = True
             killed = slots & instance.live.get(instruction, 0)
             if killed:
                 instance.killed[instruction] = killed
         elif before & ~slots:
             instance.writes[instruction] = before & slots
+            instance.is_new = True
             instance.exposed.append(instruction)
+
+    def left(self, state: State) -> None:
+        """A path ends, or is about to leave the running function: tell calls what their functions overwrite."""
+        for frame in reversed(state.frames[1:]):
+            instance = frame.instance
+            if instance is not None and instance.is_new and instance.outer is not None:
+                instance.is_new = False
+                self._wrote(instance.outer, instance.chain[-1], self._overwritten(instance))
+
+    def _overwritten(self, instance: Instance) -> int:
+        """What a function overwrites of its callers' stacks, whichever way it takes from its start."""
+        outer = (1 << (len(instance.chain) << 6)) - 1
+        writes, successors = instance.writes, self._successors
+        written: dict[int, int] = {}
+        waiting = [at for at, slots in writes.items() if slots & outer]
+        while waiting:
+            at = waiting.pop()
+            onwards = successors[at]
+            before = outer if onwards else 0
+            for successor in onwards:
+                before &= written.get(successor, 0)
+            before |= writes.get(at, 0) & outer
+            if before != written.get(at, 0):
+                written[at] = before
+                waiting += self._predecessors[at]
+        return written.get(instance.start, 0)
 
     def _spread(self, instance: Instance, waiting: list[int]) -> None:
         """Let what is live before the ``waiting`` instructions flow backwards."""

@@ -95,7 +95,7 @@ def make(explorer: Explorer, index: int, type: DynptrType, reference: int = 0) -
 def release(explorer: Explorer, index: int) -> int:
     """Give back the dynptr that register ``index`` is the address of, with all that share its reference.
 
-    Gives the slots that were written.
+    Slices are void by their reference, too: one that lost it stays what it is. Gives the slots that were written.
     """
     found = at(explorer, explorer.registers[index])
     assert found is not None
@@ -106,7 +106,7 @@ def release(explorer: Explorer, index: int) -> int:
         for number, one in enumerate(frame.slots):
             held = one.object
             if isinstance(held, Dynptr) and held.reference == found.reference and not held.position:
-                written |= void(state, frame, number, held.id)
+                written |= void(frame, number)
     return written
 
 

@@ -64,13 +64,13 @@ def destroy(explorer: Explorer, frame: Frame, number: int) -> int:
         return 0
     if found.reference:
         raise Rejection("cannot overwrite referenced dynptr", object=found)
-    return void(explorer.state, frame, number + found.position, found.id)
+    _forget_slices(explorer.state, found.id)
+    return void(frame, number + found.position)
 
 
-def void(state: State, frame: Frame, first: int, id: int) -> int:
-    """Leave nothing of a dynptr, nor of its slices. Gives the slots that were written."""
+def void(frame: Frame, first: int) -> int:
+    """Leave nothing of a dynptr. Gives the slots that were written."""
     frame.slots[first] = frame.slots[first - 1] = UNUSED
-    _forget_slices(state, id)
     return bits(frame, first, 2)
 
 

@@ -383,7 +383,7 @@ def _on_pointer(
         raise Rejection(f"R{dst} pointer {_SYMBOLS[operation]} pointer prohibited", register=dst)
     if target.kind is _SCALAR:
         explorer.mark_precise(dst)
-        pointer, added = other, target.scalar
+        pointer, added = _with_number_first(other), target.scalar
     else:
         if src is not None:
             explorer.mark_precise(src)
@@ -397,7 +397,7 @@ def _on_pointer(
         raise Rejection(f"R{dst} pointer arithmetic on {name} prohibited, null-check it first", register=dst)
     if pointer.kind is _MEMORY and pointer.flags & UNTRUSTED:
         # Where it points to does not matter, but a number that it is added to stays a number.
-        return pointer if target is pointer else ANY_NUMBER
+        return ANY_NUMBER if target.kind is _SCALAR else pointer
     known = added.is_constant
     nothing_added = known and added.value == 0 and operation == "add"
     if pointer.kind not in _MOVABLE:
@@ -412,6 +412,23 @@ def _on_pointer(
     result = _moved(explorer, operation, dst, pointer, added, target.kind is _SCALAR)
     _check_offset(name, result.scalar, result.offset)
     return result
+
+
+def _with_number_first(pointer: Register) -> Register:
+    """What Linux takes over of a pointer that is added to a number: not which reference it stands for, and not whose
+    stack it points into, which is then that of the first function.
+    """
+    if not pointer.reference and not pointer.frame:
+        return pointer
+    return register(
+        pointer.kind,
+        pointer.scalar,
+        pointer.offset,
+        pointer.id,
+        extent=pointer.extent,
+        flags=pointer.flags,
+        subject=pointer.subject,
+    )
 
 
 def _check_offset(name: str, value: Scalar, fixed: int) -> None:

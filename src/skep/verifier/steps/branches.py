@@ -357,7 +357,8 @@ def _learn_of_pointers(
     is_equality = condition in ("eq", "ne")
     if is_equality and src is not None and a.is_pointer and b.is_pointer:
         _share_not_null(condition, dst, a, src, b, passed, taken)
-    if is_equality and a.flags & MAYBE_NULL and b.is_zero:
+    if is_equality and src is None and a.flags & MAYBE_NULL and b.is_zero:
+        # Of a register that holds 0 Linux does not see that it is null.
         settle_null(passed, dst, is_null=condition == "ne")
         settle_null(taken, dst, is_null=condition == "eq")
     elif src is not None:

@@ -32,7 +32,7 @@ def loaded(context: Context, slot: int, instructions: Instructions) -> Register 
     reference = context.spec.references.get(slot)
     match reference:
         case KsymReference(name=name, weak=weak, type_id=0):
-            return ANY_NUMBER if context.has_symbol(name) or not weak else NULL
+            return NULL if weak and context.has_symbol(name) is False else ANY_NUMBER
         case KsymReference(name=name, weak=weak) | KfuncReference(name=name, weak=weak):
             return _named(context, name, weak, slot)
         case _:
@@ -63,7 +63,7 @@ def _of_type(context: Context, types: TypeTable, type_id: int, slot: int) -> Reg
     type = types.btf[type_id]
     if not isinstance(type, Variable | Function):
         raise Rejection(f"pseudo btf_id {type_id} in ldimm64 isn't KIND_VAR or KIND_FUNC", instruction=slot)
-    if not context.has_symbol(type.name):
+    if context.has_symbol(type.name) is False:
         raise Rejection(f"ldimm64 failed to find the address for kernel symbol '{type.name}'.", instruction=slot)
     if isinstance(type, Function):
         return register(Kind.MEMORY, flags=READ_ONLY)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _ARENA: Final = Kind.ARENA
 _CONTEXT: Final = Kind.CONTEXT
+_MEMORY: Final = Kind.MEMORY
+_OBJECT: Final = Kind.OBJECT
 
 _SCALAR: Final = Kind.SCALAR
 _STACK: Final = Kind.STACK
@@ -54,22 +56,30 @@ _MIXABLE: Final = frozenset(
 )
 
 
+#: Kinds of which a plain load is told not to trust what it reads through.
+_READ_WITH_CARE: Final = frozenset({_MEMORY, _OBJECT})
+
+
 class _Accessing(Step):
     """A step that accesses memory. Linux rewrites accesses through a context and the like, so that one instruction
-    cannot serve two kinds of pointer.
+    cannot serve two kinds of pointer. A plain load serves objects of the kernel and other memory, however trusted:
+    what may not be there is then read with care on all ways.
     """
 
-    __slots__ = ("_kind",)
+    __slots__ = ("_flags", "_kind")
 
     def __init__(self) -> None:
         self._kind: Kind | None = None
+        self._flags = 0
 
-    def _check_same_kind(self, pointer: Register) -> None:
+    def _check_same_kind(self, pointer: Register, *, is_plain_load: bool = False) -> None:
         before, kind = self._kind, pointer.kind
-        if before is kind:
+        if before is kind and (is_plain_load or kind is not _OBJECT or pointer.flags == self._flags):
             return
         if before is None:
-            self._kind = kind
+            self._kind, self._flags = kind, pointer.flags
+        elif is_plain_load and before in _READ_WITH_CARE and kind in _READ_WITH_CARE:
+            self._kind = _MEMORY
         elif not (before in _MIXABLE and kind in _MIXABLE):
             raise Rejection("same insn cannot be used with different pointers", kinds=(before, kind))
 
@@ -178,7 +188,7 @@ class _Load(_Accessing):
                 store=False,
             )
         result = self._extended(result)
-        self._check_same_kind(pointer)
+        self._check_same_kind(pointer, is_plain_load=not self._is_acquire)
         if self._is_acquire:
             _check_atomic_load(src, pointer)
         kind = pointer.kind

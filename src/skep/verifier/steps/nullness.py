@@ -29,6 +29,9 @@ _TYPE_SOCKMAP: Final = MapType.SOCKMAP
 _TYPE_XSKMAP: Final = MapType.XSKMAP
 
 
+#: Fields of a map's value through which Linux calls a function later, for which it has to know the map.
+_CALLED_LATER: Final = ("bpf_timer", "bpf_wq", "bpf_task_work")
+
 _NEVER_NULL = frozenset(
     {Kind.SOCKET, Kind.TCP_SOCK, Kind.MAP_VALUE, Kind.MAP_KEY, Kind.SOCK_COMMON, Kind.MAP, Kind.MEMORY, Kind.OBJECT}
 )
@@ -49,7 +52,10 @@ def not_null(pointer: Register) -> Register:
     kind, subject, id, extent = pointer.kind, pointer.subject, pointer.id, pointer.extent
     if kind is _MAP_VALUE and isinstance(subject, MapFacts):
         if subject.inner is not None:
-            kind, subject, extent = Kind.MAP, subject.inner, id
+            kind, subject = Kind.MAP, subject.inner
+            # Linux tells inner maps from each other only where something in their values has to be told from that
+            # in others.
+            extent = id if subject.holds(*_CALLED_LATER) else 0
         elif subject.type is _TYPE_XSKMAP:
             # Linux tells sockets of a map from those that were found otherwise, so the map stays their subject.
             kind = Kind.XDP_SOCK

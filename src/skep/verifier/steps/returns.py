@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from skep import programs
 from skep.objects.kinds import AttachType, ProgramType
 from skep.verifier.contexts.program_tables import returned_object
 from skep.verifier.contexts.security_hooks import permitted_range
@@ -23,59 +24,15 @@ _SCALAR: Final = Kind.SCALAR
 _STACK: Final = Kind.STACK
 
 _T, _A = ProgramType, AttachType
-_ONE = (1, 1)
-_SWITCH = (0, 1)
 _NULL = (0, 0)
 
-#: The least and greatest value that programs of a type may return; types that are missing may return anything.
-_RANGES: dict[ProgramType, tuple[int, int]] = {
-    _T.CGROUP_SKB: _SWITCH,
-    _T.CGROUP_SOCK: _SWITCH,
-    _T.CGROUP_SOCK_ADDR: _SWITCH,
-    _T.CGROUP_DEVICE: _SWITCH,
-    _T.CGROUP_SYSCTL: _SWITCH,
-    _T.CGROUP_SOCKOPT: _SWITCH,
-    _T.SOCK_OPS: _SWITCH,
-    _T.SK_LOOKUP: _SWITCH,
-    _T.NETFILTER: _SWITCH,
-}
-#: The same for attach types that differ.
-_ATTACH_RANGES: dict[AttachType, tuple[int, int]] = {
-    _A.CGROUP_INET_EGRESS: (0, 3),
-    _A.CGROUP_INET4_BIND: (0, 3),
-    _A.CGROUP_INET6_BIND: (0, 3),
-    **dict.fromkeys(
-        (
-            _A.CGROUP_UDP4_RECVMSG,
-            _A.CGROUP_UDP6_RECVMSG,
-            _A.CGROUP_UNIX_RECVMSG,
-            _A.CGROUP_INET4_GETPEERNAME,
-            _A.CGROUP_INET6_GETPEERNAME,
-            _A.CGROUP_UNIX_GETPEERNAME,
-            _A.CGROUP_INET4_GETSOCKNAME,
-            _A.CGROUP_INET6_GETSOCKNAME,
-            _A.CGROUP_UNIX_GETSOCKNAME,
-        ),
-        _ONE,
-    ),
-}
-_SESSIONS = frozenset({_A.TRACE_KPROBE_SESSION, _A.TRACE_UPROBE_SESSION})
-_TRACING_RANGES: dict[AttachType | None, tuple[int, int]] = {
-    _A.TRACE_FENTRY: (0, 0),
-    _A.TRACE_FEXIT: (0, 0),
-    _A.TRACE_ITER: _SWITCH,
-}
 #: What is said last of a program that does not return 1 where nothing is returned.
 _NOTE: Final = "Note, BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!"
-_BY_ATTACH = frozenset({_T.CGROUP_SKB, _T.CGROUP_SOCK_ADDR})
 
 
 def return_range(context: Context) -> tuple[int, int] | None:
     """What a program may return, or None if anything."""
-    program, attach_type = context.type, context.attach_type
-    match program:
-        case _T.TRACING:
-            return _TRACING_RANGES.get(attach_type)
+    match context.type:
         case _T.LSM if context.replaces:
             return None
         case _T.LSM:
@@ -85,13 +42,8 @@ def return_range(context: Context) -> tuple[int, int] | None:
             return None if returned_object(context) is None else _NULL
         case _T.RAW_TRACEPOINT | _T.RAW_TRACEPOINT_WRITABLE if context.replaces:
             return (0, 0)
-        case _:
-            pass
-    if program is _T.KPROBE and attach_type in _SESSIONS:
-        return _SWITCH
-    if program in _BY_ATTACH and attach_type in _ATTACH_RANGES:
-        return _ATTACH_RANGES[attach_type]
-    return _RANGES.get(program)
+        case program:
+            return programs.return_range(program, context.attach_type)
 
 
 def leave(explorer: Explorer) -> int:
@@ -144,6 +96,7 @@ def _return_to_caller(explorer: Explorer) -> int:
     state = explorer.state
     frames = state.frames
     callee, caller = frames[-1], frames[-2]
+    explorer.liveness.left(state)
     # A function whose result nobody uses need not have one: clang leaves r0 alone in it.
     result = callee.registers[0]
     if result.kind is _STACK:

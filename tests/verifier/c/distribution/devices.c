@@ -4,11 +4,16 @@
 
 struct device;
 
+struct hid_driver {
+	char *name;
+} __attribute__((preserve_access_index));
+
 struct hid_device {
 	u32 vendor;
 	char name[128];
 	char uniq[64];
 	void *driver_data;
+	struct hid_driver *driver;
 } __attribute__((preserve_access_index));
 
 struct hid_bpf_ctx {
@@ -136,6 +141,16 @@ int writes_behind(u64 *ctx)
 	return 0;
 }
 MEMBER(hid_rdesc_fixup, writes_behind);
+
+SEC("struct_ops/hid_rdesc_fixup")
+REJECT("write access to this struct is not supported")
+int writes_elsewhere(u64 *ctx)
+{
+	struct hid_bpf_ctx *device = (void *)ctx[0];
+	device->hid->driver->name = 0;
+	return 0;
+}
+MEMBER(hid_rdesc_fixup, writes_elsewhere);
 
 SEC("struct_ops.s/hid_hw_request")
 ACCEPT int answers(u64 *ctx)

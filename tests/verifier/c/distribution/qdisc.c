@@ -563,3 +563,50 @@ int frees_under_lock(u64 *ctx)
 	return 1;
 }
 MEMBER(enqueue, frees_under_lock);
+
+extern void bpf_throw(u64 cookie) __ksym;
+
+SEC("struct_ops/enqueue")
+ACCEPT int reads_in_part(u64 *ctx)
+{
+	unsigned char part = *(volatile unsigned char *)&ctx[2];
+	bpf_qdisc_skb_drop((void *)ctx[0], (void *)ctx[2]);
+	return part;
+}
+MEMBER(enqueue, reads_in_part);
+
+SEC("struct_ops/enqueue")
+REJECT("invalid bpf_context access off=8 size=1")
+int reads_queue_in_part(u64 *ctx)
+{
+	unsigned char part = *(volatile unsigned char *)&ctx[1];
+	bpf_qdisc_skb_drop((void *)ctx[0], (void *)ctx[2]);
+	return part;
+}
+MEMBER(enqueue, reads_queue_in_part);
+
+SEC("struct_ops/dequeue")
+REJECT("At program exit the register R1 has smin=5 smax=5 should have been in [0, 0]")
+unsigned long throws_number(u64 *ctx)
+{
+	bpf_throw(5);
+	return 0;
+}
+MEMBER(dequeue, throws_number);
+
+SEC("struct_ops/dequeue")
+ACCEPT unsigned long throws_nothing(u64 *ctx)
+{
+	bpf_throw(0);
+	return 0;
+}
+MEMBER(dequeue, throws_nothing);
+
+SEC("struct_ops/dequeue")
+ACCEPT unsigned long counts_atomically(u64 *ctx)
+{
+	struct Qdisc *sch = (void *)ctx[0];
+	__sync_fetch_and_add(&sch->q.qlen, 1);
+	return 0;
+}
+MEMBER(dequeue, counts_atomically);

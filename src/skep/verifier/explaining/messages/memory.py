@@ -193,7 +193,7 @@ FORMS: tuple[MessageForm, ...] = (
         "Copy what is to be changed to a local variable, and change that.",
     ),
     form(
-        r"only read(?: from (?P<type>\w+))? is supported",
+        r"only read(?: from (?P<type>\w+))? is supported|write access to this struct is not supported",
         "permissions",
         "An object of the kernel is written, which can only be read.",
         "What the kernel keeps there is its own.",
