@@ -1,8 +1,8 @@
 """The range that the kernel's verifier demands of a program's return value, where it demands one.
 
 Measured: Linux 6.18 was asked to load programs that return a number it knows nothing of (``tests/programs`` repeats
-this). Not measured are TRACING at the entry and exit of functions, and LSM, which follow the documentation; there LSM
-stands for hooks that return an error number. What a struct_ops program may return depends on the operation.
+this), and another Linux 6.18 for TRACING at the entry and exit of functions, and LSM; that stands for hooks that
+return an error number. What a struct_ops program may return depends on the operation.
 """
 
 from __future__ import annotations
