@@ -27,7 +27,7 @@ from functools import cache
 from skep.errors import SkepError
 from skep.objects import ProgramSpec
 from skep.verifier import verify
-from tests.verifier import random_iterations, random_kfuncs, random_stack_objects
+from tests.verifier import random_helpers, random_iterations, random_kfuncs, random_stack_objects
 from tests.verifier.programs import ask_kernel, kernel_is_there
 from tests.verifier.random_programs import deep_program, random_program
 from tests.verifier.test_robustness import mutated
@@ -50,6 +50,7 @@ GENERATORS: dict[str, Callable[[int], ProgramSpec]] = {
     "deep": deep_program,
     "stack objects": random_stack_objects.random_program,
     "iterations": random_iterations.random_program,
+    "helpers": random_helpers.random_program,
     "kernel functions": lambda seed: random_kfuncs.random_program(seed, _kfuncs()),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ import skep
 from skep.objects import AttachType, ProgramSpec, ProgramType
 from skep.verifier import verify
 from skep.verifier.contexts import context_tables
-from tests.verifier import programs
+from tests.verifier import programs, random_helpers
 from tests.verifier.programs import Case
 from tests.verifier.random_programs import deep_program, random_program
 
@@ -59,6 +60,30 @@ def test_random_programs_get_the_kernels_verdict(made: Callable[[int], ProgramSp
         assert not (report.accepted and answer.verdict == "reject"), (seed, answer.message)
         assert seed not in ONCE_DIFFERENT or report.processed == answer.processed, seed
     assert same >= 0.995 * compared
+
+
+@pytest.mark.skipif(programs.kernel_is_there() is not None, reason=str(programs.kernel_is_there()))
+def test_random_calls_of_helpers_are_judged_as_the_kernel_does() -> None:
+    for seed in range(1_000):
+        spec = random_helpers.random_program(seed)
+        answer, report = programs.ask_kernel(spec), verify(spec)
+        expected = (answer.verdict, answer.message, answer.processed)
+        assert (report.verdict, report.message, report.processed) == expected, seed
+
+
+@pytest.mark.skipif(programs.kernel_is_there() is not None, reason=str(programs.kernel_is_there()))
+def test_the_corpus_as_programs_of_other_types_is_judged_as_the_kernel_does() -> None:
+    types = list(random_helpers.TYPES)
+    for number, case in enumerate(CASES):
+        if case.spec.attach_target is not None:
+            continue
+        for type in (types[number % len(types)], types[(number * 7 + 3) % len(types)]):
+            spec = replace(case.spec, type=type, attach_type=random_helpers.TYPES[type], sleepable=False)
+            answer, report = programs.ask_kernel(spec), verify(spec)
+            if answer.processed > 2_000 or (not answer.processed and not answer.message):
+                continue
+            expected = (answer.verdict, answer.message, answer.processed)
+            assert (report.verdict, report.message, report.processed) == expected, (case.name, type)
 
 
 @pytest.mark.parametrize(

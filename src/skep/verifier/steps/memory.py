@@ -16,6 +16,7 @@ from skep.verifier.rejection import Rejection
 from skep.verifier.stack import stack_access
 from skep.verifier.states.register import (
     ANY_NUMBER,
+    MAYBE_NULL,
     NOTHING,
     Kind,
     Register,
@@ -103,14 +104,14 @@ _LOOPS_ON_X86: Final = frozenset({"and", "or", "xor"})
 
 
 def _check_atomic_store(index: int, pointer: Register) -> None:
-    if pointer.kind in _NO_ATOMICS:
+    if pointer.kind in _NO_ATOMICS and not pointer.flags & MAYBE_NULL:
         raise Rejection(
             f"BPF_ATOMIC stores into R{index} {pointer.type_name} is not allowed", register=index, pointer=pointer
         )
 
 
 def _check_atomic_load(index: int, pointer: Register) -> None:
-    if pointer.kind in _NO_ATOMICS:
+    if pointer.kind in _NO_ATOMICS and not pointer.flags & MAYBE_NULL:
         raise Rejection(
             f"BPF_ATOMIC loads from R{index} {pointer.type_name} is not allowed", register=index, pointer=pointer
         )
