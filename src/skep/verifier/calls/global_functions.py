@@ -77,7 +77,7 @@ def call_global(explorer: Explorer, callee: Subprogram) -> int:
     explorer.liveness.wrote(state, explorer.index, 0)
     explorer.called_globals.add(callee.index)
     forget_scratch(explorer)
-    if callee.changes_packet and explorer.context.rules.tail_calls_move:
+    if callee.changes_packet and explorer.rules.tail_calls_move:
         forget_packet(state)
     return explorer.index + 1
 

@@ -287,7 +287,7 @@ def _key(explorer: Explorer, passed: Passed, argument: Wanted, pointer: Register
     if map is None:
         raise Rejection("invalid map_ptr to access map->key")
     check_memory(explorer, argument.position + 1, map.key_size, store=False)
-    if map.type in (_TYPE_ARRAY, _TYPE_PERCPU_ARRAY) and explorer.context.rules.known_keys:
+    if map.type in (_TYPE_ARRAY, _TYPE_PERCPU_ARRAY) and explorer.rules.known_keys:
         passed.key = _constant_key(explorer, pointer, map.key_size)
 
 
@@ -497,7 +497,7 @@ def _check_stack(
     for offset in range(least, greatest + size):
         number, byte = stack_access.place(offset)
         mask |= bit(frame.index, number)
-        if store or not explorer.context.rules.keeps_read:
+        if store or not explorer.rules.keeps_read:
             _clobber(frame, number, byte)
     if mask:
         explorer.liveness.read(explorer.state, explorer.index, mask)

@@ -200,13 +200,13 @@ def _call(explorer: Explorer, row: HelperPrototype, arguments: list[Wanted]) -> 
         )
     if helper == _DYNPTR_WRITE and passed.dynptr is not None and _is_skb(passed.dynptr):
         forget_packet(state)
-    returns = explorer.context.rules.tail_calls_return
+    returns = explorer.rules.tail_calls_return
     if helper == _TAIL_CALL and len(state.frames) > 1 and returns:
         # The program jumped to returns to the caller, with the packet as it left it; a call that fails goes on.
         explorer.fork(explorer.index + 1)
         forget_packet(state)
         return end_early(explorer, before, ANY_NUMBER)
-    moves = explorer.context.rules.tail_calls_move and not returns
+    moves = explorer.rules.tail_calls_move and not returns
     if row.changes_packet or (helper == _TAIL_CALL and moves):
         forget_packet(state)
     return explorer.index + 1
@@ -304,7 +304,7 @@ def _integer(explorer: Explorer, row: HelperPrototype, passed: Passed) -> Regist
         most = min(passed.largest, (1 << 31) - 1)
         known = scalar(s64=(_ERRORS, passed.largest), s32=(_ERRORS, most))
         return ANY_NUMBER if known is None else number(known)
-    if row.number == _CPU and explorer.context.rules.counts_cpus:
+    if row.number == _CPU and explorer.rules.counts_cpus:
         known = scalar(u64=(0, explorer.context.cpus - 1))
         return ANY_NUMBER if known is None else number(known)
     return ANY_NUMBER

@@ -112,7 +112,7 @@ def _read_only_cast(explorer: Explorer, call: KfuncCall) -> Register:
     found = types.btf[number]
     if isinstance(found, Composite):
         return register(Kind.OBJECT, flags=UNTRUSTED, subject=types.type(number))
-    if not explorer.context.rules.plain_pointers:
+    if not explorer.rules.plain_pointers:
         raise Rejection("kfunc bpf_rdonly_cast type ID argument must be of a struct", kfunc=call.name)
     if isinstance(found, Void):
         return register(Kind.MEMORY, flags=READ_ONLY | UNTRUSTED)

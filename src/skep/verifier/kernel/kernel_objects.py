@@ -134,7 +134,7 @@ def _check_store(explorer: Explorer, type: KernelType, offset: int, size: int) -
 
 def _loaded(explorer: Explorer, pointer: Register, place: Place) -> Register | None:
     if place.target is None:
-        follows = place.is_plain_pointer and explorer.context.rules.plain_pointers
+        follows = place.is_plain_pointer and explorer.rules.plain_pointers
         return untrusted_memory() if follows else None
     flags = _flags(explorer, pointer, place)
     id = explorer.new_id() if flags & MAYBE_NULL else 0

@@ -69,7 +69,7 @@ def access(explorer: Explorer, access: Access) -> Register | None:
         place = type.table.member_at(type, offset, access.size)
     except OutsideError as outside:
         raise Rejection(outside.message, register=index, pointer=pointer) from None
-    if access.is_store or not (place.is_plain_pointer and explorer.context.rules.plain_pointers):
+    if access.is_store or not (place.is_plain_pointer and explorer.rules.plain_pointers):
         return None
     return untrusted_memory()
 

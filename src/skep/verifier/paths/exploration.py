@@ -49,6 +49,7 @@ class Explorer:
         self, context: Context, structure: Structure, flow: Flow, steps: list[Step], liveness: StackLiveness
     ) -> None:
         self.context = context
+        self.rules = context.rules
         self.structure = structure
         self.flow = flow
         self.liveness = liveness

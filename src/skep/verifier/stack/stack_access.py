@@ -118,7 +118,7 @@ def load_from(explorer: Explorer, index: int, place: Place) -> Register:
     if spilled.bytes[start] not in _PLAIN:
         least = start - (place.number + 1) * SLOT_SIZE
         raise Rejection(f"invalid read from stack off {least}+0 size {size}", register=index, object=spilled.object)
-    if not explorer.context.rules.reads_unwritten:
+    if not explorer.rules.reads_unwritten:
         _check_written(spilled, place)
     return NULL if spilled.bytes[start : start + size] == ZERO * size else ANY_NUMBER
 
@@ -155,13 +155,13 @@ def check_readable(
     explorer: Explorer, index: int, pointer: Register, frame: Frame, least: int, greatest: int, size: int
 ) -> None:
     """Refuse to read bytes of objects that lie on the stack, and before 6.3 what nothing wrote."""
-    plain = _PLAIN if explorer.context.rules.reads_unwritten else _WRITTEN
+    plain = _PLAIN if explorer.rules.reads_unwritten else _WRITTEN
     for offset in range(least, greatest + size):
         number, byte = place(offset)
         if frame.slots[number].bytes[byte] in plain:
             continue
         bits = pointer.scalar.bits
-        how = "" if explorer.context.rules.reads_unwritten else " indirect"
+        how = "" if explorer.rules.reads_unwritten else " indirect"
         start = f"off {least}" if pointer.scalar.is_constant else f"var_off {tnum_text(bits)}"
         raise Rejection(
             f"invalid{how} read from stack R{index} {start}+{offset - least} size {size}",
@@ -257,7 +257,7 @@ def store_at(explorer: Explorer, place: Place, value: Register, source: int) -> 
     explorer.liveness.wrote(explorer.state, explorer.index, written)
     if start == 0 and value.kind is _SCALAR:
         if source >= 0:
-            if value.scalar.umax.bit_length() <= 8 * size and explorer.context.rules.links_copies:
+            if value.scalar.umax.bit_length() <= 8 * size and explorer.rules.links_copies:
                 value = shared(explorer, value)
                 explorer.registers[source] = value
             else:

@@ -97,17 +97,17 @@ _MOVABLE: Final = frozenset(
 _PACKET: Final = frozenset({Kind.PACKET, Kind.PACKET_META})
 
 
-def alu(instruction: Instruction, row: Row, slot: int) -> Step:
-    """The step of an arithmetic instruction."""
+def alu(instruction: Instruction, row: Row, slot: int, rules: Rules) -> Step:
+    """The step of an arithmetic instruction, as ``rules`` follow it."""
     assert isinstance(row.meaning, Alu)
     operation, width = row.meaning.operation, row.meaning.width
     if operation in ("mov", "movsx"):
         if row.operand == "imm":
             return _LoadConstant(instruction, slot, width)
-        return _Move(instruction, slot, width, row.meaning.sign_bits)
+        return _Move(instruction, slot, width, row.meaning.sign_bits, rules)
     if operation == "neg":
-        return Calling(_negate(instruction, width))
-    return _Combine(instruction, slot, operation, width, row.operand == "src")
+        return Calling(_negate(instruction, width, rules.operation(operation)))
+    return _Combine(instruction, slot, operation, width, row.operand == "src", rules)
 
 
 def swap(instruction: Instruction, row: Row) -> Step:
@@ -132,7 +132,7 @@ def swap(instruction: Instruction, row: Row) -> Step:
     return Calling(follow)
 
 
-def _negate(instruction: Instruction, width: int) -> Callable[[Explorer], int]:
+def _negate(instruction: Instruction, width: int, operation: str) -> Callable[[Explorer], int]:
     dst = instruction.dst
 
     def follow(explorer: Explorer) -> int:
@@ -141,7 +141,6 @@ def _negate(instruction: Instruction, width: int) -> Callable[[Explorer], int]:
         registers = explorer.registers
         old = registers[dst]
         known = old.kind is _SCALAR
-        operation = explorer.context.rules.operation("neg")
         registers[dst] = number(compute(operation, width, old.scalar, constant(0))) if known else ANY_NUMBER
         return explorer.index + 1
 
@@ -172,14 +171,15 @@ class _LoadConstant(Step):
 class _Move(Step):
     """The move of a register, whole or in part."""
 
-    __slots__ = ("_behind", "_dst", "_is_whole", "_moved", "_sign_bits", "_src", "_width")
+    __slots__ = ("_behind", "_dst", "_is_whole", "_links", "_moved", "_sign_bits", "_src", "_width")
 
-    def __init__(self, instruction: Instruction, slot: int, width: int, sign_bits: int) -> None:
+    def __init__(self, instruction: Instruction, slot: int, width: int, sign_bits: int, rules: Rules) -> None:
         self._dst: Final = instruction.dst
         self._src: Final = instruction.src
         self._width: Final = width
         self._sign_bits: Final = sign_bits
         self._is_whole: Final = width == 64 and not sign_bits
+        self._links: Final = rules.links_copies
         self._behind: Final = slot + 1
         #: What is left of a register that the move gives no new id.
         self._moved: dict[Register, Register] = {}
@@ -208,9 +208,9 @@ class _Move(Step):
         if source.kind is not _SCALAR:
             return number(low_half(UNKNOWN)) if width == 32 else ANY_NUMBER
         if sign_bits:
-            keeps = source.scalar.umax < 1 << (sign_bits - 1) and explorer.context.rules.links_copies
+            keeps = source.scalar.umax < 1 << (sign_bits - 1) and self._links
         else:
-            keeps = width == 64 or (source.scalar.umax <= U32 and explorer.context.rules.links_copies)
+            keeps = width == 64 or (source.scalar.umax <= U32 and self._links)
         before = source
         if keeps:
             source = explorer.registers[self._src] = shared(explorer, source)
@@ -243,20 +243,25 @@ class _Combine(Step):
 
     __slots__ = (
         "_adds",
+        "_arena_sums",
         "_behind",
         "_by_register",
         "_dst",
-        "_masks",
+        "_followed_as",
         "_operation",
         "_other",
         "_pairs",
         "_refusal",
         "_results",
+        "_rules",
+        "_splits",
         "_src",
         "_width",
     )
 
-    def __init__(self, instruction: Instruction, slot: int, operation: str, width: int, by_register: bool) -> None:
+    def __init__(
+        self, instruction: Instruction, slot: int, operation: str, width: int, by_register: bool, rules: Rules
+    ) -> None:
         self._dst: Final = instruction.dst
         self._src: Final = instruction.src
         self._by_register: Final = by_register
@@ -264,7 +269,11 @@ class _Combine(Step):
         self._width: Final = width
         self._other: Final = number(constant_operand(instruction.imm))
         self._adds: Final = operation in ("add", "sub")
-        self._masks: Final = operation in ("and", "or")
+        self._rules: Final = rules
+        self._followed_as: Final = rules.operation(operation)
+        self._arena_sums: Final = rules.arena_sums
+        #: A mask of all ones or all zeros is followed as two numbers.
+        self._splits: Final = operation in ("and", "or") and rules.sign_masks
         self._refusal: Final = "" if by_register else _refusal(operation, width, instruction.imm)
         self._behind: Final = slot + 1
         #: By what the target held, what it holds afterwards, where the other operand is an immediate; by both.
@@ -300,16 +309,13 @@ class _Combine(Step):
                 raise Rejection(self._refusal)
             writable(explorer, dst)
         last_id = explorer.last_id
-        if (target.kind is _ARENA or other.kind is _ARENA) and (
-            explorer.context.rules.arena_sums or _is_arena_sum(target, other)
-        ):
+        if (target.kind is _ARENA or other.kind is _ARENA) and (self._arena_sums or _is_arena_sum(target, other)):
             # Wherever it points to, it points into the arena or to nothing: any arithmetic will do.
             return register(_ARENA)
         if target.kind is _SCALAR and other.kind is _SCALAR:
-            rules = explorer.context.rules
-            forks = self._masks and other.scalar.is_constant and _has_one_sign(target.scalar) and rules.sign_masks
+            forks = self._splits and other.scalar.is_constant and _has_one_sign(target.scalar)
             whole = _one_sign(explorer, dst, target) if forks else target
-            result = self._computed(whole, other, rules)
+            result = self._computed(whole, other)
             if forks:
                 return result
         else:
@@ -327,11 +333,11 @@ class _Combine(Step):
             self._results[target] = result
         return result
 
-    def _computed(self, target: Register, other: Register, rules: Rules) -> Register:
+    def _computed(self, target: Register, other: Register) -> Register:
         width = self._width
-        result = compute(rules.operation(self._operation), width, target.scalar, other.scalar)
+        result = compute(self._followed_as, width, target.scalar, other.scalar)
         if target.id and self._adds and other.scalar.is_constant:
-            added = _constant_added(self._operation, width, target, other.scalar.value, rules)
+            added = _constant_added(self._operation, width, target, other.scalar.value, self._rules)
             if added is not None:
                 return number(result, target.id, SHIFTED_64 if width == 64 else SHIFTED_32, added)
         return number(result)

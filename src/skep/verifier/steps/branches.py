@@ -16,6 +16,7 @@ from skep.verifier.numbers.arithmetic import apart, constant_operand
 from skep.verifier.numbers.comparison import INVERSE, decided, when, when_same
 from skep.verifier.numbers.scalar import Scalar
 from skep.verifier.paths.widening import widen
+from skep.verifier.rules import Rules
 from skep.verifier.states.register import (
     MAYBE_NULL,
     NOTHING,
@@ -75,10 +76,10 @@ class _Outcome:
         self.taken_b = self.passed_b = b
 
 
-def branch(instruction: Instruction, row: Row, slot: int) -> Step:
-    """The step of a conditional jump."""
+def branch(instruction: Instruction, row: Row, slot: int, rules: Rules) -> Step:
+    """The step of a conditional jump, as ``rules`` follow it."""
     assert isinstance(row.meaning, Branch)
-    return _Branch(instruction, slot, row.meaning, row.operand == "src")
+    return _Branch(instruction, slot, row.meaning, row.operand == "src", rules)
 
 
 class _Branch(Step):
@@ -86,9 +87,12 @@ class _Branch(Step):
 
     __slots__ = (
         "_behind",
+        "_by_bits",
         "_by_register",
         "_condition",
         "_dst",
+        "_keeps",
+        "_of_ranges",
         "_other",
         "_outcomes",
         "_pairs",
@@ -97,7 +101,7 @@ class _Branch(Step):
         "_width",
     )
 
-    def __init__(self, instruction: Instruction, slot: int, meaning: Branch, by_register: bool) -> None:
+    def __init__(self, instruction: Instruction, slot: int, meaning: Branch, by_register: bool, rules: Rules) -> None:
         self._condition: Final = meaning.condition
         self._width: Final = meaning.width
         self._dst: Final = instruction.dst
@@ -106,6 +110,9 @@ class _Branch(Step):
         self._other: Final = number(constant_operand(instruction.imm))
         self._behind: Final = slot + 1
         self._target: Final = slot + 1 + instruction.offset
+        self._by_bits: Final = rules.bits_disagree
+        self._of_ranges: Final = rules.compares_ranges
+        self._keeps: Final = rules.links_differences
         #: What was found out for numbers compared with the immediate; for pairs of numbers.
         self._outcomes: dict[Register, _Outcome] = {}
         self._pairs: dict[tuple[Register, Register], _Outcome] = {}
@@ -121,7 +128,7 @@ class _Branch(Step):
             return self._compare_pointers(explorer, a, b)
         outcome = self._pairs.get((a, b)) if by_register else self._outcomes.get(a)
         if outcome is None:
-            outcome = self._find_out(explorer, a, b)
+            outcome = self._find_out(a, b)
         if outcome.is_decided:
             explorer.mark_precise(dst)
             if by_register:
@@ -150,12 +157,11 @@ class _Branch(Step):
             registers[src] = outcome.passed_b
         return self._behind
 
-    def _find_out(self, explorer: Explorer, a: Register, b: Register) -> _Outcome:
+    def _find_out(self, a: Register, b: Register) -> _Outcome:
         """Compare two numbers, and remember what was found."""
         condition, width = self._condition, self._width
-        rules = explorer.context.rules
-        looks = rules.compares_ranges or _is_constant(a, width) or _is_constant(b, width)
-        answer = decided(condition, width, a.scalar, b.scalar, rules.bits_disagree) if looks else None
+        looks = self._of_ranges or _is_constant(a, width) or _is_constant(b, width)
+        answer = decided(condition, width, a.scalar, b.scalar, self._by_bits) if looks else None
         outcome = _Outcome(answer, a, b)
         if answer is None and looks:
             inverse = INVERSE[condition]
@@ -164,7 +170,7 @@ class _Branch(Step):
                 outcome.passed_a = outcome.passed_b = with_scalar(a, when_same(inverse, width, a.scalar))
             else:
                 # Before 6.8 nothing was learnt of numbers that are not equal.
-                whole = rules.compares_ranges
+                whole = self._of_ranges
                 same = (a.scalar, b.scalar)
                 taken = when(condition, width, *same) if whole or condition != "ne" else same
                 passed = when(inverse, width, *same) if whole or inverse != "ne" else same
@@ -189,7 +195,7 @@ class _Branch(Step):
         a = explorer.registers[dst]
         b = explorer.registers[src] if src >= 0 else self._other
         other = explorer.fork(self._target)
-        keeps = explorer.context.rules.links_differences
+        keeps = self._keeps
         _narrow(other, dst, a, outcome.taken_a.scalar, src, b, outcome.taken_b.scalar, linked, keeps)
         _narrow(explorer.state, dst, a, outcome.passed_a.scalar, src, b, outcome.passed_b.scalar, linked, keeps)
 

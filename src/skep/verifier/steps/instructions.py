@@ -76,11 +76,11 @@ def _prepared(structure: Structure, context: Context, slot: int) -> Step:
         return _refuse(f"R{wrong} is invalid")
     match row.meaning:
         case Alu():
-            return alu(instruction, row, slot)
+            return alu(instruction, row, slot, context.rules)
         case Swap():
             return swap(instruction, row)
         case Branch():
-            return branch(instruction, row, slot)
+            return branch(instruction, row, slot, context.rules)
         case Goto(far=far):
             return goto(slot + 1 + (instruction.imm if far else instruction.offset))
         case MayGoto():

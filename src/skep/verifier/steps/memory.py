@@ -178,7 +178,7 @@ class _Load(_Accessing):
             writable(explorer, self._dst)
         explorer.used = None
         result = check(explorer, Access(src, pointer, self._offset, size, strict=self._is_acquire))
-        if pointer.kind is _ARENA and self._is_signed and not explorer.context.rules.arena_signs:
+        if pointer.kind is _ARENA and self._is_signed and not explorer.rules.arena_signs:
             raise Rejection("sign extending loads from arena are not supported yet", register=src)
         if result is None:
             result = ANY_NUMBER
@@ -286,7 +286,7 @@ class _Store(_Accessing):
                 self._places[pointer] = place
         else:
             explorer.liveness.wrote(explorer.state, explorer.index, 0)
-            if pointer.kind is _CONTEXT and source < 0 and not explorer.context.rules.stores_to_context:
+            if pointer.kind is _CONTEXT and source < 0 and not explorer.rules.stores_to_context:
                 raise Rejection(f"BPF_ST stores into R{dst} ctx is not allowed", register=dst)
             check(explorer, access)
         self._check_same_kind(pointer)
