@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from skep.cli.kernel_types import kernel_facts
 from skep.cli.target import choose_program, split_target
 from skep.errors import Fault, RequestError, VerdictError
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from skep.machine import Machine, Program
     from skep.machine.runs import Progress
     from skep.objects import ProgramSpec, ProgramType, Spec
-    from skep.objects.fitting import KernelFacts
     from skep.report.results import Report
 
 #: Runs below which no progress bar is shown.
@@ -44,7 +44,8 @@ _LONG = 20_000
     "--btf",
     multiple=True,
     metavar="FILE",
-    help="Fit CO-RE relocations to the types in FILE, then of its modules, or in a folder like /sys/kernel/btf.",
+    help="Fit CO-RE relocations to these types of a kernel: FILE, once more for each module; a folder like "
+    "/sys/kernel/btf; or 'distribution'.",
 )
 @click.option("--seed", type=int, metavar="N", help="Start the random numbers, so that two runs are alike.")
 @click.option("--no-verify", is_flag=True, help="Trust the program: let the JIT run it without a proof of safety.")
@@ -92,7 +93,7 @@ def command(
     chosen_engine = engine or _default_engine(runs)
     if chosen_engine == "jit" and no_verify:
         report.note(f"program {chosen.name} is trusted: it runs on the JIT without a proof that it is safe")
-    with Machine(cpus, engine=chosen_engine, seed=seed, kernel=_kernel_facts(btf)) as machine:
+    with Machine(cpus, engine=chosen_engine, seed=seed, kernel=kernel_facts(btf)) as machine:
         program = _loaded(machine, chosen, type, engine is not None, not no_verify, report)
         fault = None
         try:
@@ -125,15 +126,6 @@ def _open(path: str, settings: tuple[str, ...]) -> Spec:
             raise RequestError(f"--set-global {setting}: write NAME=VALUE")
         spec = objects.with_global(spec, variable, _value(value))
     return spec
-
-
-def _kernel_facts(files: tuple[str, ...]) -> KernelFacts | None:
-    """The kernel that CO-RE relocations are for: that of BTF files, or None for the running one."""
-    if not files:
-        return None
-    from skep.objects.fitting import facts_of_files
-
-    return facts_of_files(files)
 
 
 def _value(text: str) -> object:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from skep.cli.kernel_types import kernel_facts
 from skep.cli.target import choose_programs, with_target
 from skep.errors import RequestError
 
@@ -147,7 +148,9 @@ def _verified(program: ProgramSpec, kernel: str, btf: tuple[str, ...], log_level
     from skep.verifier import verify
 
     asks = any(map.configuration for map in program.maps.values())
-    return verify(program, kernel=kernel, log_level=log_level, facts=_running() if asks and not btf else _facts(btf))
+    return verify(
+        program, kernel=kernel, log_level=log_level, facts=_running() if asks and not btf else kernel_facts(btf)
+    )
 
 
 @cache
@@ -163,22 +166,3 @@ def _running() -> KernelFacts | None:
     except KernelError:
         return None
     return RUNNING_KERNEL
-
-
-#: What ``--btf`` calls the types that the package carries.
-_CARRIED = "distribution"
-
-
-@cache
-def _facts(files: tuple[str, ...]) -> KernelFacts | None:
-    """The kernel whose types are in files, or in the package; None leaves the choice to the verifier."""
-    if not files:
-        return None
-    from skep.objects.fitting import KernelFacts, facts_of_files
-
-    if files == (_CARRIED,) and not os.path.exists(_CARRIED):
-        from skep.verifier.kernel.kernel_types import carried_types
-
-        return KernelFacts(carried_types)
-
-    return facts_of_files(files)
