@@ -58,6 +58,7 @@ class Checkpoint:
         "extent",
         "hits",
         "index",
+        "is_dropped",
         "kind",
         "misses",
         "patience",
@@ -75,6 +76,8 @@ class Checkpoint:
         self.branches = 1
         self.hits = 0
         self.misses = 0
+        #: Whether it is kept for its path alone: later ones are not compared with it any more.
+        self.is_dropped = False
         #: How many misses are too many.
         self.patience = PATIENCE
         self.clean = False

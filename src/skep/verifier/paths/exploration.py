@@ -351,6 +351,7 @@ class Explorer:
             return
         for checkpoint in useless:
             kept.remove(checkpoint)
+            checkpoint.is_dropped = True
             self.states.drop(checkpoint, self.frame.call_site)
 
     def _is_same_again(self, checkpoint: Checkpoint, index: int) -> bool:
@@ -461,11 +462,14 @@ class Explorer:
             del self._loops[key]
 
     def last_turn(self, index: int, *, before: Checkpoint | None = None) -> State | None:
-        """The state kept last at ``index`` on this path (earlier than ``before``), in the same chain of calls."""
+        """The state kept last at ``index`` on this path (earlier than ``before``), in the same chain of calls.
+
+        Like Linux, it knows nothing of those that were dropped.
+        """
         sites = self.state.call_sites()
         checkpoint = self.state.parent if before is None else before.state.parent
         while checkpoint is not None:
-            if checkpoint.index == index and checkpoint.state.call_sites() == sites:
+            if checkpoint.index == index and not checkpoint.is_dropped and checkpoint.state.call_sites() == sites:
                 return checkpoint.state
             checkpoint = checkpoint.state.parent
         return None
