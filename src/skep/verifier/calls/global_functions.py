@@ -28,7 +28,7 @@ from skep.verifier.states.register import (
     register,
 )
 from skep.verifier.states.stack_objects import DynptrType
-from skep.verifier.states.state import State
+from skep.verifier.states.state import LOST, State
 from skep.verifier.steps.accesses import Access, check_unmodified
 from skep.verifier.steps.accesses import check as check_access
 
@@ -232,6 +232,8 @@ def entry_state(explorer: Explorer, function: Subprogram) -> State:
         check_signature(found)
     for number, parameter in enumerate(found.parameters):
         frame.registers[number + 1] = _given(explorer, parameter)
+        # Of a number that matters Linux finds no beginning where it was passed in, and takes all to matter.
+        frame.sources[number + 1] = LOST
     return state
 
 
