@@ -4,6 +4,7 @@ that hold for tables which the running kernel may not have.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -60,9 +61,12 @@ def test_members_of_every_table_get_a_verdict(table: str) -> None:
         assert report.verdict != "unsupported", (member.name, report.message)
 
 
-def test_a_table_whose_rules_are_not_known_gets_no_verdict() -> None:
+def test_a_structure_that_is_no_table_of_the_kernel_takes_no_programs() -> None:
     report = verdict("r0 = 0\nexit", "seq_operations", "start")
-    assert (report.verdict, "seq_operations" in report.message) == ("unsupported", True)
+    assert report.verdict == "reject"
+    assert re.fullmatch(r"attach_btf_id \d+ is not a supported struct", report.message)
+    assert report.explanation is not None
+    assert "--btf distribution" in report.explanation.suggestion
 
 
 @pytest.mark.parametrize(

@@ -98,10 +98,12 @@ def member_of(spec: ProgramSpec) -> tuple[str, str]:
 def _structure(context: Context, table: str) -> KernelType:
     """The kernel's structure of that name, which its types know as a table of programs."""
     found = context.kernel_types.find_program_table(table)
-    if found is None:
-        others = " (--btf distribution names types that do)" if table in TABLES else ""
-        raise NotCovered(f"members of {table}, which the kernel's types do not know as a table of programs{others}")
-    return found
+    if found is not None:
+        return found
+    plain = context.kernel_types.find_struct(table)
+    if plain is not None:
+        raise Rejection(f"attach_btf_id {plain.id} is not a supported struct", table=table)
+    raise NotCovered(f"members of {table}, which the kernel's types do not have")
 
 
 def _prototype(context: Context, table: str, member: str) -> FunctionPrototype | None:

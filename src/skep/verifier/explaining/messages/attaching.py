@@ -16,6 +16,15 @@ FORMS: tuple[MessageForm, ...] = (
         "Leave out this member, or declare the licence.",
     ),
     form(
+        r"attach_btf_id (?P<id>\d+) is not a supported struct",
+        "program types",
+        "The structure that the program is a member of is no table of programs in this kernel.",
+        "Which tables of functions programs may fill in depends on how the kernel was built (CONFIG_NET_SCH_BPF, "
+        "CONFIG_SCHED_CLASS_EXT, CONFIG_HID_BPF).",
+        "Run it on a kernel with that option; to see what such a kernel says, name its types: --btf distribution "
+        "stands for those of one.",
+    ),
+    form(
         r"attach_btf_id (?P<id>\d+) points to (?:disabled hook|wrong type name) (?P<hook>\w+)",
         "program types",
         "{hook} takes no programs.",
