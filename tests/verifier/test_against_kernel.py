@@ -11,7 +11,7 @@ import skep
 from skep.objects import AttachType, ProgramSpec, ProgramType
 from skep.verifier import verify
 from skep.verifier.contexts import context_tables
-from tests.verifier import programs, random_helpers
+from tests.verifier import programs, random_helpers, random_iterations
 from tests.verifier.programs import Case
 from tests.verifier.random_programs import deep_program, random_program
 
@@ -69,6 +69,12 @@ def test_random_calls_of_helpers_are_judged_as_the_kernel_does() -> None:
         answer, report = programs.ask_kernel(spec), verify(spec)
         expected = (answer.verdict, answer.message, answer.processed)
         assert (report.verdict, report.message, report.processed) == expected, seed
+
+
+@pytest.mark.skipif(programs.kernel_is_there() is not None, reason=str(programs.kernel_is_there()))
+def test_a_loop_is_not_held_against_a_state_that_was_dropped() -> None:
+    spec = random_iterations.random_program(5000371)
+    assert verify(spec).processed == programs.ask_kernel(spec).processed
 
 
 @pytest.mark.skipif(programs.kernel_is_there() is not None, reason=str(programs.kernel_is_there()))

@@ -26,7 +26,6 @@ from skep.engines.kernel.handle import Handle
 from skep.engines.kernel.maps import KernelMap
 from skep.engines.kernel.programs import SLEEPABLE, DebugInformation, KernelProgram
 from skep.engines.kernel.references import Resolver
-from skep.engines.kernel.system_types import open_module_btf
 from skep.engines.kernel.targets import AttachPoint, attach_point, struct_ops_member, struct_ops_type
 from skep.engines.kernel.types import KernelBtf
 from skep.errors import KernelError, LoadError, RequestError
@@ -99,7 +98,7 @@ class Loading:
                 kernel_version=spec.kernel_version,
                 debug=_debug(btf, description),
                 attach_btf_id=point.id,
-                attach_to=self._target(spec, type, point),
+                attach_to=self._target(spec, type, point, resolver),
                 fd_array=resolver.fd_array,
             )
         except KernelError as error:
@@ -114,16 +113,14 @@ class Loading:
             self._fill(map_spec, spec, type)
         return program
 
-    def _target(self, spec: ProgramSpec, type: ProgramType | None, point: AttachPoint) -> Handle | None:
+    def _target(
+        self, spec: ProgramSpec, type: ProgramType | None, point: AttachPoint, resolver: Resolver
+    ) -> Handle | None:
         """What holds the function that a program attaches to, if that is not the kernel itself."""
         if spec.target_program is not None:
             # Its maps are its own, whatever their names.
             return Loading(self.stack, self.facts, self.pins).program(spec.target_program, type)
-        if not point.module:
-            return None
-        module = open_module_btf(point.module)
-        self.stack.callback(module.close)
-        return module
+        return resolver.module(point.module) if point.module else None
 
     def map(self, spec: MapSpec, btf: KernelBtf | None = None) -> KernelMap:
         """The map of that name, made if it is not there yet."""
