@@ -90,7 +90,8 @@ def _rejected(report: Report, width: int) -> Iterator[Line]:
 def _undecided(report: Report, width: int) -> Iterator[Line]:
     why = report.message
     if report.other_kernel is None:
-        unchecked = "" if why == NO_TARGET else ", which is not checked here yet"
+        # Some say themselves why.
+        unchecked = "" if why == NO_TARGET or ", which " in why else ", which is not checked here yet"
         why = f"it depends on {why}{unchecked}"
     yield from _wrapped(f"cannot be decided: {why}", width, style="message")
     yield from _place(report, width)

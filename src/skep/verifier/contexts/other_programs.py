@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from skep.verifier.structure import Subprogram
 
 _T, _A = ProgramType, AttachType
-_SLOT: Final = 8
 #: Where a function may be watched, and how many arguments an unreliable one is taken to have.
 _WATCHING: Final = frozenset({_A.TRACE_FENTRY, _A.TRACE_FEXIT})
 _ATTACHED: Final = _WATCHING | {_A.MODIFY_RETURN, _A.LSM_MAC, _A.LSM_CGROUP}
